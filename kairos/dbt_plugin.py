@@ -1,0 +1,39 @@
+"""dbt-duckdb plugin: sets DuckDB to the machine and gives SQL the few functions that need Python.
+
+dbt loads it in one thread when the connection opens. Heavy imports stand in kairos/families, not here: a plain SQL run
+should not pay for them.
+"""
+
+from __future__ import annotations
+
+import json
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from kairos import machine
+from kairos.errors import KairosError
+from kairos.raw import raw_statements
+
+
+def kairos_raw_statements() -> str:
+    """JSON with the statements that show the market's files as raw views, the notices, or the error."""
+    try:
+        statements, notices = raw_statements(machine.market_dir())
+    except KairosError as error:
+        return json.dumps({"error": str(error), "statements": [], "notices": []})
+    return json.dumps({"error": None, "statements": statements, "notices": notices})
+
+
+class Plugin(BasePlugin):
+    """The class must have this name."""
+
+    def configure_connection(self, conn):
+        """Limits from the machine (half of the memory, the rest is for learning), then the functions."""
+        spill = machine.root() / "target" / "spill"
+        spill.mkdir(parents=True, exist_ok=True)
+        conn.execute(f"set threads = {machine.workers()}")
+        conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
+        conn.execute(f"set temp_directory = '{spill}'")
+        conn.create_function(
+            "kairos_raw_statements", kairos_raw_statements, [], "VARCHAR", side_effects=True, null_handling="special"
+        )

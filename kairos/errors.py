@@ -1,0 +1,28 @@
+"""The tree of errors. Each message says the rule, what was found (file, column, count, example) and the cure.
+
+KairosError
+├── MarketError        a market's files cannot be used
+├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
+├── StateError         the append-only state cannot be read or written
+└── PublishError       the marts could not be published
+"""
+
+
+class KairosError(Exception):
+    """Base of all errors a user can cause and cure."""
+
+
+class MarketError(KairosError):
+    """A market's files cannot be used."""
+
+
+class SpecError(KairosError):
+    """A row of a seed does not fit."""
+
+
+class StateError(KairosError):
+    """The append-only state cannot be read or written."""
+
+
+class PublishError(KairosError):
+    """The marts could not be published."""

@@ -1,0 +1,54 @@
+"""What this machine offers: project root, configured places, cores and memory. Nothing here reads the clock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """The project's root: KAIROS_ROOT, else the folder above the package when it holds dbt_project.yml, else here."""
+    if given := os.environ.get("KAIROS_ROOT"):
+        return Path(given).resolve()
+    above = Path(__file__).resolve().parent.parent
+    return above if (above / "dbt_project.yml").exists() else Path.cwd()
+
+
+def place(variable: str, default: str) -> Path:
+    """A configured path, relative to the project's root unless absolute."""
+    return (root() / os.environ.get(variable, default)).resolve()
+
+
+def market_dir() -> Path:
+    """Directory of vendor files: KAIROS_MARKET, default market/demo."""
+    return place("KAIROS_MARKET", "market/demo")
+
+
+def warehouse() -> Path:
+    """The warehouse file dbt writes: KAIROS_DB, default kairos.duckdb."""
+    return place("KAIROS_DB", "kairos.duckdb")
+
+
+def state_dir() -> Path:
+    """Append-only state of this market: KAIROS_STATE, default state/<name of the market's folder>."""
+    return place("KAIROS_STATE", f"state/{market_dir().name}")
+
+
+def published_dir() -> Path:
+    """Where marts are published: KAIROS_PUBLISHED, default published/."""
+    return place("KAIROS_PUBLISHED", "published")
+
+
+def workers() -> int:
+    """Cores one process may use: KAIROS_WORKERS, default all this process is allowed on."""
+    given = os.environ.get("KAIROS_WORKERS")
+    return max(1, int(given)) if given else len(os.sched_getaffinity(0))
+
+
+def memory_bytes() -> int:
+    """Memory of the machine, or of the container's limit where that is lower."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.exists() and (text := limit.read_text().strip()).isdigit():
+        total = min(total, int(text))
+    return total
