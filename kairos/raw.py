@@ -1,0 +1,627 @@
+"""Vendor files as typed relations: what each vendor's tables are called, what they hold, and SQL that shows them.
+
+A market is a directory with one folder per vendor. Every table declared in TABLES becomes a view
+`raw.<vendor>__<table>` with the vendor's own column names, the declared types, and
+
+* `_dataset`    VARCHAR, '<vendor>/<file stem>': the name basis.csv uses,
+* `_file`       VARCHAR, the path below the market's directory,
+* `_row_error`  VARCHAR, NULL or what could not be read in the row: "Close='n/a' is not a number".
+
+A table without files is an empty view of the right types. What makes a file unusable is a MarketError that names file,
+column, count and example, and says what to do; what spoils single rows is left to staging, which quarantines them.
+"""
+
+from __future__ import annotations
+
+import csv
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from kairos.errors import MarketError
+
+SUFFIXES = (".parquet", ".csv")
+
+NUMBERS = {
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
+    "FLOAT", "DOUBLE",
+}  # fmt: skip
+WANTED = {
+    "VARCHAR": "text",
+    "DOUBLE": "a number",
+    "BIGINT": "a whole number",
+    "INTEGER": "a whole number",
+    "DATE": "a date",
+}
+CURES = {
+    "VARCHAR": "Write it as text.",
+    "DOUBLE": "Write plain numbers with a decimal point and nothing else (1234.5).",
+    "BIGINT": "Write plain whole numbers.",
+    "INTEGER": "Write plain whole numbers.",
+    "DATE": "Write dates as YYYY-MM-DD.",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a vendor's table: its name there, the DuckDB type it is shown in, whether the file must have it."""
+
+    name: str
+    type: str
+    is_required: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a vendor.
+
+    Args:
+        vendor: folder below the market's directory; 'market' for files of the market itself.
+        name: the view is raw.<vendor>__<name>.
+        stem: file names without suffix that belong to it, compared without case; a trailing * allows more of them.
+        columns: what it holds.
+        key: columns that identify a row.
+        is_strict: an unreadable cell or a repeated key is an error and not a matter of quarantine (small files that a
+            person writes by hand).
+        needs_rows: a market without any row of it cannot be built.
+    """
+
+    vendor: str
+    name: str
+    stem: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    is_strict: bool = False
+    needs_rows: bool = False
+
+    @property
+    def view(self) -> str:
+        return f"raw.{self.vendor}__{self.name}"
+
+    def matches(self, stem: str) -> bool:
+        """Whether a file of that stem belongs to the table."""
+        mine, given = self.stem.lower(), stem.lower()
+        return given.startswith(mine[:-1]) if mine.endswith("*") else given == mine
+
+
+def _required(type_: str, *names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, type_, True) for name in names)
+
+
+def _optional(type_: str, *names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, type_) for name in names)
+
+
+_STATEMENT = (
+    *_required("VARCHAR", "Ticker", "Fiscal Period"),
+    *_required("INTEGER", "Fiscal Year"),
+    *_required("DATE", "Report Date", "Publish Date"),
+    *_optional("BIGINT", "SimFinId"),
+    *_optional("VARCHAR", "Currency"),
+    *_optional("DATE", "Restated Date"),
+    *_optional("DOUBLE", "Shares (Basic)", "Shares (Diluted)"),
+)
+_STATEMENT_KEY = ("Ticker", "Fiscal Year", "Fiscal Period")
+
+TABLES: tuple[Table, ...] = (
+    Table(
+        "yahoo",
+        "prices",
+        "prices*",
+        (
+            *_required("VARCHAR", "ticker"),
+            *_required("DATE", "Date"),
+            *_required("DOUBLE", "Open", "High", "Low", "Close", "Adj Close", "Volume"),
+        ),
+        key=("ticker", "Date"),
+        needs_rows=True,
+    ),
+    Table(
+        "yahoo",
+        "actions",
+        "actions*",
+        (
+            *_required("VARCHAR", "ticker"),
+            *_required("DATE", "Date"),
+            *_required("DOUBLE", "Stock Splits"),
+            *_optional("DOUBLE", "Dividends"),
+        ),
+        key=("ticker", "Date"),
+    ),
+    Table(
+        "simfin",
+        "us_income_quarterly",
+        "us-income-quarterly*",
+        (
+            *_STATEMENT,
+            *_optional(
+                "DOUBLE",
+                "Revenue",
+                "Cost of Revenue",
+                "Gross Profit",
+                "Operating Expenses",
+                "Selling, General & Administrative",
+                "Research & Development",
+                "Depreciation & Amortization",
+                "Operating Income (Loss)",
+                "Non-Operating Income (Loss)",
+                "Interest Expense, Net",
+                "Pretax Income (Loss), Adj.",
+                "Abnormal Gains (Losses)",
+                "Pretax Income (Loss)",
+                "Income Tax (Expense) Benefit, Net",
+                "Income (Loss) from Continuing Operations",
+                "Net Extraordinary Gains (Losses)",
+                "Net Income",
+                "Net Income (Common)",
+            ),
+        ),
+        key=_STATEMENT_KEY,
+    ),
+    Table(
+        "simfin",
+        "us_balance_quarterly",
+        "us-balance-quarterly*",
+        (
+            *_STATEMENT,
+            *_optional(
+                "DOUBLE",
+                "Cash, Cash Equivalents & Short Term Investments",
+                "Accounts & Notes Receivable",
+                "Inventories",
+                "Total Current Assets",
+                "Property, Plant & Equipment, Net",
+                "Long Term Investments & Receivables",
+                "Other Long Term Assets",
+                "Total Noncurrent Assets",
+                "Total Assets",
+                "Payables & Accruals",
+                "Short Term Debt",
+                "Total Current Liabilities",
+                "Long Term Debt",
+                "Total Noncurrent Liabilities",
+                "Total Liabilities",
+                "Share Capital & Additional Paid-In Capital",
+                "Treasury Stock",
+                "Retained Earnings",
+                "Total Equity",
+                "Total Liabilities & Equity",
+            ),
+        ),
+        key=_STATEMENT_KEY,
+    ),
+    Table(
+        "simfin",
+        "us_cashflow_quarterly",
+        "us-cashflow-quarterly*",
+        (
+            *_STATEMENT,
+            *_optional(
+                "DOUBLE",
+                "Net Income/Starting Line",
+                "Depreciation & Amortization",
+                "Non-Cash Items",
+                "Change in Working Capital",
+                "Change in Accounts Receivable",
+                "Change in Inventories",
+                "Change in Accounts Payable",
+                "Change in Other",
+                "Net Cash from Operating Activities",
+                "Change in Fixed Assets & Intangibles",
+                "Net Change in Long Term Investment",
+                "Net Cash from Acquisitions & Divestitures",
+                "Net Cash from Investing Activities",
+                "Dividends Paid",
+                "Cash from (Repayment of) Debt",
+                "Cash from (Repurchase of) Equity",
+                "Net Cash from Financing Activities",
+                "Net Change in Cash",
+            ),
+        ),
+        key=_STATEMENT_KEY,
+    ),
+    Table(
+        "simfin",
+        "us_companies",
+        "us-companies*",
+        (
+            *_required("VARCHAR", "Ticker"),
+            *_optional("BIGINT", "SimFinId", "IndustryId"),
+            *_optional(
+                "VARCHAR",
+                "Company Name",
+                "ISIN",
+                "End of financial year (month)",
+                "Number Employees",
+                "Business Summary",
+                "Market",
+                "CIK",
+                "Main Currency",
+            ),
+        ),
+        key=("Ticker",),
+    ),
+    Table(
+        "simfin",
+        "industries",
+        "industries*",
+        (*_required("BIGINT", "IndustryId"), *_required("VARCHAR", "Sector", "Industry")),
+        key=("IndustryId",),
+    ),
+    Table(
+        "cboe",
+        "vix_history",
+        "vix_history*",
+        (
+            *_required("DATE", "DATE"),
+            *_required("DOUBLE", "CLOSE"),
+            *_optional("DOUBLE", "OPEN", "HIGH", "LOW"),
+        ),
+        key=("DATE",),
+    ),
+    Table(
+        "sp500",
+        "membership",
+        "membership*",
+        (*_required("VARCHAR", "ticker"), *_required("DATE", "start_date"), *_optional("DATE", "end_date")),
+        key=("ticker", "start_date"),
+    ),
+    Table(
+        "market",
+        "basis",
+        "basis",
+        (*_required("VARCHAR", "dataset"), *_required("DATE", "basis_date")),
+        key=("dataset",),
+        is_strict=True,
+    ),
+    Table(
+        "market",
+        "market",
+        "market",
+        (*_required("VARCHAR", "key"), *_required("VARCHAR", "value")),
+        key=("key",),
+        is_strict=True,
+    ),
+    Table(
+        "market",
+        "spin_offs",
+        "spin_offs",
+        (
+            *_required("VARCHAR", "ticker"),
+            *_required("DATE", "date"),
+            *_required("DOUBLE", "factor"),
+            *_required("VARCHAR", "dataset"),
+        ),
+        key=("ticker", "date", "dataset"),
+        is_strict=True,
+    ),
+)
+
+VENDORS = tuple(sorted({table.vendor for table in TABLES} - {"market"}))
+MARKET_KEYS = ("keeps_delisted", "survivorship_biased")
+
+
+def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
+    """SQL that creates schema raw and one view per declared table, and notices for the user.
+
+    Args:
+        market_dir: a market: one folder per vendor, and optionally basis.csv, market.csv and spin_offs.csv.
+
+    Returns:
+        Statements in the order to run, and sentences about what is empty, unknown or ignored.
+
+    Raises:
+        MarketError: the directory is missing or empty, there are no price bars, a file cannot be read, lacks a
+            required column or has a column that is wholly of another type. All such problems stand in one message.
+    """
+    files, notices = _find_files(market_dir)
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    statements = ["create schema if not exists raw"]
+    problems: list[str] = []
+    try:
+        for table in TABLES:
+            selects, rows = [], 0
+            for path in files[table]:
+                try:
+                    select, rows_of_file = _select_of_file(connection, table, path, market_dir)
+                except MarketError as error:
+                    problems.append(str(error))
+                    continue
+                if rows_of_file == 0:
+                    notices.append(f"{path.relative_to(market_dir)} has the right columns and no rows.")
+                selects.append(select)
+                rows += rows_of_file
+            if table.needs_rows and files[table] and rows == 0 and len(selects) == len(files[table]):
+                names = ", ".join(str(path.relative_to(market_dir)) for path in files[table])
+                problems.append(f"A market needs price bars, and {names} has no rows. Deliver at least one bar.")
+            selects = selects or [_select_of_nothing(table)]
+            statements.append(f"create or replace view {table.view} as\n" + "\nunion all by name\n".join(selects))
+        if not problems:
+            _check_market_files(connection, statements, files, market_dir, notices, problems)
+    finally:
+        connection.close()
+    if problems:
+        raise MarketError("\n".join(problems))
+    return statements, notices
+
+
+def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
+    """The files of each table in order of name, and notices about folders and files nobody reads."""
+    if not market_dir.is_dir():
+        raise MarketError(
+            f"The market's directory {market_dir} does not exist. Set KAIROS_MARKET to a directory with a folder per "
+            f"vendor ({', '.join(VENDORS)}), or write the demo market with `kairos demo`."
+        )
+    files: dict[Table, list[Path]] = {table: [] for table in TABLES}
+    notices: list[str] = []
+    for entry in sorted(market_dir.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and entry.name not in VENDORS:
+            notices.append(f"{entry.name}/ is not a vendor this project reads ({', '.join(VENDORS)}); ignored.")
+            continue
+        vendor = entry.name if entry.is_dir() else "market"
+        for path in sorted(entry.iterdir()) if entry.is_dir() else [entry]:
+            if path.name.startswith("."):
+                continue
+            table = next((t for t in TABLES if t.vendor == vendor and t.matches(path.stem)), None)
+            if table is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
+                known = ", ".join(f"{t.stem}.csv" for t in TABLES if t.vendor == vendor)
+                where = f"tables of {vendor}" if entry.is_dir() else "files of a market itself"
+                notices.append(f"{path.relative_to(market_dir)} is ignored; {where}: {known} (or .parquet).")
+            else:
+                files[table].append(path)
+    for table, paths in files.items():
+        stems = [path.stem.lower() for path in paths]
+        for stem in sorted({s for s in stems if stems.count(s) > 1}):
+            names = " and ".join(p.name for p in paths if p.stem.lower() == stem)
+            notices.append(f"{table.vendor}/: {names} are both read; rows they share are quarantined as duplicates.")
+    for table in TABLES:
+        if table.needs_rows and not files[table]:
+            found = ", ".join(sorted(entry.name for entry in market_dir.iterdir())) or "nothing"
+            raise MarketError(
+                f"A market needs price bars, and {market_dir} has no file {table.vendor}/{table.stem}.parquet or "
+                f"{table.vendor}/{table.stem}.csv. Found: {found}. Put the bars there, one row per ticker and date."
+            )
+    return files, notices
+
+
+def _select_of_nothing(table: Table) -> str:
+    """An empty relation of the table's columns."""
+    columns = ",\n    ".join(f"null::{column.type} as {_name(column.name)}" for column in table.columns)
+    marks = "null::varchar as _dataset,\n    null::varchar as _file,\n    null::varchar as _row_error"
+    return f"select\n    {columns},\n    {marks}\nwhere false"
+
+
+def _select_of_file(
+    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, market_dir: Path
+) -> tuple[str, int]:
+    """The select that shows one file, and its number of rows; raises MarketError when it cannot be used."""
+    label = str(path.relative_to(market_dir))
+    reader = _reader(path)
+    try:
+        described = connection.execute(f"describe select * from {reader}").fetchall()
+    except duckdb.Error as error:
+        raise _unreadable(label, error) from error
+    physical = {str(name).strip().lower(): (str(name), str(type_).upper()) for name, type_, *_ in described}
+    missing = [c.name for c in table.columns if c.is_required and c.name.lower() not in physical]
+    if missing:
+        raise MarketError(
+            f"{label} lacks {_listed(missing)}, which {table.vendor}'s table {table.name} must have. Its columns are "
+            f"{_listed([name for name, _ in physical.values()])}. Rename or add what is missing."
+        )
+    shown = {column: physical[column.name.lower()] for column in table.columns if column.name.lower() in physical}
+    rows, readable = _counts(connection, label, reader, shown)
+    _refuse_wrong_types(connection, label, reader, shown, rows, readable)
+    columns, errors = [], []
+    for column in table.columns:
+        if column not in shown or (rows and readable[column][0] == 0 and not _is_castable(shown[column][1], column)):
+            columns.append(f"null::{column.type} as {_name(column.name)}")
+            continue
+        name, type_ = shown[column]
+        columns.append(f"{_cast(name, type_, column)} as {_name(column.name)}")
+        if _can_fail(type_, column):
+            errors.append(
+                f"case when {_given(name, type_)} is not null and {_cast(name, type_, column)} is null then "
+                f"{_text(column.name + '=')} || chr(39) || {_name(name)}::varchar || chr(39) || "
+                f"{_text(f' is not {WANTED[column.type]}')} end"
+            )
+    error = f"nullif(concat_ws('; ', {', '.join(errors)}), '')" if errors else "null::varchar"
+    marks = [
+        f"{_text(f'{table.vendor}/{path.stem}')} as _dataset",
+        f"{_text(label)} as _file",
+        f"{error} as _row_error",
+    ]
+    return "select\n    " + ",\n    ".join(columns + marks) + f"\nfrom {reader}", rows
+
+
+def _counts(
+    connection: duckdb.DuckDBPyConnection, label: str, reader: str, shown: dict[Column, tuple[str, str]]
+) -> tuple[int, dict[Column, tuple[int, int]]]:
+    """Rows of a file and, for each column that may not fit its type, (values given, values readable), in one pass."""
+    asked = [c for c, (_, type_) in shown.items() if _can_fail(type_, c) or not _is_castable(type_, c)]
+    counts = []
+    for column in asked:
+        name, type_ = shown[column]
+        counts.append(f"count({_given(name, type_)})")
+        counts.append(f"count({_cast(name, type_, column)})" if _is_castable(type_, column) else "0")
+    try:
+        row = connection.execute(f"select {', '.join(['count(*)', *counts])} from {reader}").fetchall()[0]
+    except duckdb.Error as error:
+        raise _unreadable(label, error) from error
+    return row[0], {c: (row[1 + 2 * i], row[2 + 2 * i]) for i, c in enumerate(asked)} | {
+        c: (row[0], row[0]) for c in shown if c not in asked
+    }
+
+
+def _refuse_wrong_types(
+    connection: duckdb.DuckDBPyConnection,
+    label: str,
+    reader: str,
+    shown: dict[Column, tuple[str, str]],
+    rows: int,
+    readable: dict[Column, tuple[int, int]],
+) -> None:
+    """Raise MarketError for the columns of which no given value can be read."""
+    wrong = []
+    for column, (given, good) in readable.items():
+        if given == 0 or good > 0 or rows == 0:
+            continue
+        name, type_ = shown[column]
+        example = connection.execute(
+            f"select {_name(name)}::varchar from {reader} where {_given(name, type_)} is not null limit 1"
+        ).fetchall()[0][0]
+        wrong.append(
+            f"{label}: column '{column.name}' should be {WANTED[column.type]} and none of its {given} values is one "
+            f"(example: '{example}', stored as {type_}). {CURES[column.type]}"
+        )
+    if wrong:
+        raise MarketError("\n".join(wrong))
+
+
+def _check_market_files(
+    connection: duckdb.DuckDBPyConnection,
+    statements: list[str],
+    files: dict[Table, list[Path]],
+    market_dir: Path,
+    notices: list[str],
+    problems: list[str],
+) -> None:
+    """Hold the hand-written files of a market to their rules: readable cells, unique keys, sensible values."""
+    connection.execute(statements[0])
+    for table, statement in zip(TABLES, statements[1:], strict=True):
+        if not table.is_strict or not files[table]:
+            continue
+        connection.execute(statement)
+        label = ", ".join(str(path.relative_to(market_dir)) for path in files[table])
+        blank = " or ".join(f"{_name(c.name)} is null" for c in table.columns if c.is_required)
+        bad = connection.execute(
+            f"select count(*), any_value(coalesce(_row_error, 'an empty cell')) from {table.view} "
+            f"where _row_error is not null or {blank}"
+        ).fetchall()[0]
+        if bad[0]:
+            problems.append(f"{label}: {bad[0]} row(s) cannot be used (example: {bad[1]}). Correct or remove them.")
+        key = ", ".join(_name(column) for column in table.key)
+        twice = connection.execute(
+            f"select concat_ws(', ', {key}), count(*) from {table.view} group by {key} having count(*) > 1 order by 1"
+        ).fetchall()
+        if twice:
+            problems.append(
+                f"{label}: {len(twice)} key(s) ({', '.join(table.key)}) stand on more than one row (example: "
+                f"'{twice[0][0]}', {twice[0][1]} rows). Keep one row each."
+            )
+    if files[_table("market", "spin_offs")]:
+        bad = connection.execute(
+            "select count(*), any_value(ticker), any_value(factor) from raw.market__spin_offs where not factor > 0 or "
+            "isinf(factor)"
+        ).fetchall()[0]
+        if bad[0]:
+            problems.append(
+                f"spin_offs.csv: a factor must be above 0; {bad[0]} row(s) are not (example: {bad[1]}, {bad[2]}). "
+                "Write the ratio by which older prices were divided, such as 1.25."
+            )
+    if files[_table("market", "market")]:
+        for key, value in connection.execute("select key, value from raw.market__market order by key").fetchall():
+            if key not in MARKET_KEYS:
+                notices.append(f"market.csv: key '{key}' is not known ({', '.join(MARKET_KEYS)}); ignored.")
+            elif str(value).lower() not in ("true", "false"):
+                problems.append(f"market.csv: {key} must be true or false, found '{value}'. Write one of the two.")
+    if files[_table("market", "basis")]:
+        here = {f"{table.vendor}/{path.stem}" for table, paths in files.items() for path in paths}
+        for (dataset,) in connection.execute("select dataset from raw.market__basis order by dataset").fetchall():
+            if dataset not in here:
+                notices.append(f"basis.csv names '{dataset}', and this market has no such file; ignored.")
+
+
+def _table(vendor: str, name: str) -> Table:
+    """The declared table of that name."""
+    return next(table for table in TABLES if (table.vendor, table.name) == (vendor, name))
+
+
+def _unreadable(label: str, error: duckdb.Error) -> MarketError:
+    """The message for a file that DuckDB cannot read."""
+    said = " ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())[:300]
+    cure = (
+        "Write it again as Parquet."
+        if label.lower().endswith(".parquet")
+        else "Write it as CSV in UTF-8, comma or semicolon separated, with a header and as many fields in every line."
+    )
+    return MarketError(f"{label} cannot be read: {said} {cure}")
+
+
+def _reader(path: Path) -> str:
+    """The table function that reads one file; text columns stay text until they are cast."""
+    place = _text(glob.escape(str(path)))
+    if path.suffix.lower() == ".parquet":
+        return f"read_parquet({place})"
+    with path.open(encoding="utf-8", errors="replace") as file:
+        header = file.readline()
+    delimiter = ";" if header.count(";") > header.count(",") else ","
+    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in _header(header, delimiter))
+    return (
+        f"read_csv({place}, auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"', "
+        f"columns={{{columns}}})"
+    )
+
+
+def _header(line: str, delimiter: str) -> list[str]:
+    """Column names of a CSV's first line; blanks get a name of their own."""
+    names = next(csv.reader([line.lstrip("\ufeff").rstrip("\r\n")], delimiter=delimiter), []) or [""]
+    names = [name.strip() or f"column_{position}" for position, name in enumerate(names)]
+    before = [[earlier.lower() for earlier in names[:position]] for position in range(len(names))]
+    return [f"{name}_{i}" if name.lower() in before[i] else name for i, name in enumerate(names)]
+
+
+def _is_castable(type_: str, column: Column) -> bool:
+    """Whether values of the physical type can be values of the declared one at all."""
+    if type_ == "VARCHAR":
+        return True
+    is_number = type_ in NUMBERS or type_.startswith("DECIMAL")
+    is_date = type_ == "DATE" or type_.startswith("TIMESTAMP")
+    if column.type == "DATE":
+        return is_date
+    if column.type == "VARCHAR":
+        return is_number or is_date or type_ in ("BOOLEAN", "UUID") or type_.startswith("ENUM")
+    return is_number
+
+
+def _can_fail(type_: str, column: Column) -> bool:
+    """Whether single values may turn out unreadable."""
+    if column.type == "VARCHAR" or not _is_castable(type_, column):
+        return False
+    return type_ == "VARCHAR" or (column.type in ("BIGINT", "INTEGER") and type_ not in ("INTEGER", column.type))
+
+
+def _given(name: str, type_: str) -> str:
+    """The value where one is given: blank text is none."""
+    return f"nullif(trim({_name(name)}), '')" if type_ == "VARCHAR" else _name(name)
+
+
+def _cast(name: str, type_: str, column: Column) -> str:
+    """The value in the declared type, NULL where it cannot be read. Zoned times count by their UTC date."""
+    value = _given(name, type_)
+    if column.type == type_ and type_ != "VARCHAR":
+        return value
+    if column.type == "DATE":
+        if type_ == "VARCHAR":
+            return f"try_cast(left({value}, 10) as date)"
+        return f"make_timestamp(epoch_us({value}))::date" if "TIME ZONE" in type_ else f"{value}::date"
+    return value if column.type == type_ else f"try_cast({value} as {column.type.lower()})"
+
+
+def _name(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    """A quoted literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _listed(names: list[str]) -> str:
+    """'a', 'b' and so on; long lists are cut."""
+    shown = ", ".join(f"'{name}'" for name in names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
