@@ -7,10 +7,11 @@ should not pay for them.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from kairos import machine
+from kairos import machine, publish
 from kairos.errors import KairosError
 from kairos.raw import raw_statements
 
@@ -24,6 +25,18 @@ def kairos_raw_statements() -> str:
     return json.dumps({"error": None, "statements": statements, "notices": notices})
 
 
+def kairos_publish_plan(marts: str) -> str:
+    """JSON with a new version's directory and the statements that fill it; `marts` is a comma-separated list."""
+    version = publish.new_version(machine.published_dir())
+    return json.dumps({"version": str(version), "statements": publish.statements(version, marts.split(","))})
+
+
+def kairos_publish_swap(version: str) -> str:
+    """Make a filled version the current one; returns its name."""
+    publish.make_current(Path(version))
+    return Path(version).name
+
+
 class Plugin(BasePlugin):
     """The class must have this name."""
 
@@ -34,6 +47,6 @@ class Plugin(BasePlugin):
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
         conn.execute(f"set temp_directory = '{spill}'")
-        conn.create_function(
-            "kairos_raw_statements", kairos_raw_statements, [], "VARCHAR", side_effects=True, null_handling="special"
-        )
+        for function in (kairos_raw_statements, kairos_publish_plan, kairos_publish_swap):
+            parameters = ["VARCHAR"] * function.__code__.co_argcount
+            conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

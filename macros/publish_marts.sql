@@ -1,3 +1,24 @@
-{#- on-run-end of a full green build: publish. Filled in with kairos/publish.py. -#}
+{#- on-run-end: a full green `dbt build` publishes every public mart and swaps published/current in one step; any other
+    build says that it did not. kairos/publish.py has the SQL and the reasons. -#}
 {% macro publish_marts(results) %}
+    {% if execute and flags.WHICH == 'build' %}
+        {% set bad = results | selectattr('status', 'in', ['error', 'fail', 'skipped', 'runtime error']) | list %}
+        {% set args = invocation_args_dict %}
+        {% set partial = args.get('select') or args.get('exclude') or args.get('selector') or args.get('empty')
+            or args.get('sample') or args.get('resource_types') or args.get('exclude_resource_types') %}
+        {% if bad | length > 0 %}
+            {% do log("Not published: " ~ bad | length ~ " of " ~ results | length ~ " nodes did not pass. The last published marts stay as they were.", info=True) %}
+        {% elif partial or results | length == 0 %}
+            {% do log("Not published: a selected build is a part. `dbt build` without selection publishes, and so does `kairos publish`.", info=True) %}
+        {% else %}
+            {% set marts = [] %}
+            {% for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'marts' and node.config.access == 'public' %}
+                {% do marts.append(node.name) %}
+            {% endfor %}
+            {% set plan = fromjson(run_query("select kairos_publish_plan('" ~ marts | join(',') ~ "')").columns[0].values()[0]) %}
+            {% for statement in plan.statements %}{% do run_query(statement) %}{% endfor %}
+            {% set removed = run_query("select kairos_publish_swap('" ~ plan.version ~ "')") %}
+            {% do log("Published " ~ marts | length ~ " marts: " ~ plan.version, info=True) %}
+        {% endif %}
+    {% endif %}
 {% endmacro %}

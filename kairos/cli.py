@@ -1,0 +1,159 @@
+"""The `kairos` command: thin wiring over dbt and the package. It never does what a dbt model should do."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from kairos import machine
+from kairos.errors import KairosError, MarketError
+from kairos.publish import locked_message, publish
+
+DEMO = "market/demo"
+
+
+def _dbt(*arguments: str) -> int:
+    """Run dbt in the project's root with this environment's own executable; its output is the user's progress."""
+    environment = os.environ | {
+        "DBT_PROFILES_DIR": str(machine.root()),
+        "KAIROS_ROOT": str(machine.root()),
+        "KAIROS_DB": str(machine.warehouse()),
+        "KAIROS_WORKERS": str(machine.workers()),
+    }
+    command = [sys.executable, "-m", "dbt.cli.main", *arguments]
+    return subprocess.run(command, cwd=machine.root(), env=environment, check=False).returncode
+
+
+def _build(args: argparse.Namespace) -> int:
+    """Build the configured market, publish, and say where things are."""
+    market = machine.market_dir()
+    if args.real and not os.environ.get("KAIROS_MARKET"):
+        raise MarketError(
+            "make real builds your market, and KAIROS_MARKET does not name one. Set it to a directory with one folder"
+            " per vendor: KAIROS_MARKET=/path/to/market make real (relative paths start at the project's root)."
+        )
+    if not os.environ.get("KAIROS_MARKET") and not (market / "market.csv").exists():
+        from kairos.demo import write_market
+
+        print(f"No market is configured (KAIROS_MARKET): writing the demo market to {market}", flush=True)
+        write_market(market)
+    warehouse = machine.warehouse()
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        duckdb.connect(str(warehouse)).close()
+    except duckdb.Error as error:
+        raise MarketError(locked_message(warehouse, error)) from error
+    if code := _dbt("build"):
+        print("\nThe build did not pass; the first ERROR or FAIL above says why. What was built stays in the", end="")
+        print(f" warehouse {warehouse}; the last published marts are untouched.", file=sys.stdout)
+        return code
+    print(_headline())
+    return 0
+
+
+def _headline() -> str:
+    """Where the marts are, the headline table, and what to query next."""
+    current = machine.published_dir() / "current"
+    database = current / "kairos_marts.duckdb"
+    with duckdb.connect(str(database), read_only=True) as connection:
+        backtests = connection.sql(
+            """
+            select
+                strategy, start_date, end_date, round(100 * annual_return, 2) as annual_return_pct,
+                round(100 * annual_vol, 2) as annual_vol_pct, round(sharpe, 2) as net_sharpe,
+                round(100 * max_drawdown, 1) as max_drawdown_pct, round(annual_turnover, 1) as annual_turnover,
+                survivorship_biased
+            from marts.fct_backtests
+            order by strategy
+            """
+        )
+        quality = connection.sql(
+            """
+            select
+                alpha_name, horizon_days, count(*) as dates, round(avg(ic), 4) as mean_ic,
+                round(avg(rank_ic), 4) as mean_rank_ic, min(signal_date) as first_date, max(signal_date) as last_date
+            from marts.fct_alpha_quality
+            group by all
+            order by all
+            """
+        )
+        lines = [
+            "",
+            f"Market     {machine.market_dir()}",
+            f"Warehouse  {machine.warehouse()}",
+            f"Marts      {database} (and one Parquet file per mart beside it)",
+            "",
+            "Backtests, net of costs (marts.fct_backtests):",
+            str(backtests) if len(backtests) else "  none: the market is too short for a fold, see marts.fct_folds\n",
+            "Out-of-sample alphas (marts.fct_alpha_quality):",
+            str(quality) if len(quality) else "  none yet\n",
+            "What next:",
+            "  kairos rebalance --strategy kairos_production        # the trades decided last",
+            "  kairos backtest --strategy kairos_production --set top_n=50 target_vol=0.2",
+            f'  python -c "import duckdb; print(duckdb.connect({str(database)!r}, read_only=True)'
+            ".sql('from marts.fct_folds'))\"",
+        ]
+    return "\n".join(lines)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from kairos.demo import write_market
+
+    out = Path(args.out) if args.out else machine.root() / DEMO
+    write_market(out, securities=args.securities, years=args.years, seed=args.seed, signal=args.signal)
+    print(f"Wrote {out}: {args.securities} securities, {args.years} years, seed {args.seed}, signal {args.signal}")
+    return 0
+
+
+def _publish(args: argparse.Namespace) -> int:
+    version = publish(machine.warehouse(), machine.published_dir())
+    print(f"Published {version}; {machine.published_dir() / 'current'} points to it")
+    return 0
+
+
+def _date(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a date is written YYYY-MM-DD, got {text!r}") from error
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; every command is in the README (a test compares)."""
+    top = argparse.ArgumentParser(prog="kairos", description=__doc__.splitlines()[0])
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    build = commands.add_parser("build", help="dbt build of the configured market, publication, headline results")
+    build.add_argument("--real", action="store_true", help="insist on KAIROS_MARKET instead of writing the demo market")
+    build.set_defaults(run=_build)
+
+    demo = commands.add_parser("demo", help="write the demo market")
+    demo.add_argument("--securities", type=int, default=100)
+    demo.add_argument("--years", type=int, default=6)
+    demo.add_argument("--seed", type=int, default=7)
+    demo.add_argument("--signal", type=float, default=1.0, help="strength of the planted signal; 0 plants none")
+    demo.add_argument("--out", help=f"directory, default {DEMO}")
+    demo.set_defaults(run=_demo)
+
+    commands.add_parser("publish", help="publish the marts of the warehouse for BI").set_defaults(run=_publish)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; errors a user can cure are printed without a traceback and end with code 1."""
+    args = parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except KairosError as error:
+        print(f"kairos {args.command}: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Atomic publication of the marts: a new directory in full, then one swap of a link.
+
+published/v_<id>/ holds kairos_marts.duckdb (storage readable by DuckDB 1.2 and later) and one Parquet file per mart;
+published/current links to it. A reader holds the old version or gets the new one, never a mixture: open files outlive
+the swap, and the newest three versions stay.
+
+The same SQL runs in two places: on-run-end of a full green `dbt build` (dbt's process holds the warehouse, so its own
+connection does the work: macros/publish_marts.sql) and `kairos publish` (its own read-only connection).
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from kairos.errors import PublishError
+
+KEEP = 3
+DATABASE = "kairos_marts.duckdb"
+
+
+def new_version(published: Path) -> Path:
+    """Make and return an empty directory published/v_<UTC time>_<random>, new at every call."""
+    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+    version = published / f"v_{moment}_{secrets.token_hex(2)}"
+    version.mkdir(parents=True)
+    return version
+
+
+def statements(version: Path, marts: list[str]) -> list[str]:
+    """SQL that copies the marts of the connection's database into `version`.
+
+    Args:
+        version: directory from new_version().
+        marts: names of relations in schema marts, each with at least one column.
+
+    Returns:
+        Statements to run in order; the attached database is detached by the last.
+    """
+    if not marts:
+        raise PublishError("Publishing needs at least one mart; found none in schema marts. Run `dbt build` first.")
+    sql = [
+        f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')",
+        "create schema published_marts.marts",
+    ]
+    for mart in sorted(marts):
+        sql.append(f"create table published_marts.marts.{mart} as from marts.{mart}")
+        sql.append(
+            f"copy published_marts.marts.{mart} to '{version / mart}.parquet' (format parquet, compression zstd)"
+        )
+    return [*sql, "detach published_marts"]
+
+
+def make_current(version: Path) -> list[str]:
+    """Swap published/current to `version` in one step and remove all but the newest versions.
+
+    Returns:
+        Names of the versions removed. An interrupted publish (a version that never became current) ages out alike.
+    """
+    published = version.parent
+    link = published / f"current.{version.name}"
+    link.symlink_to(version.name, target_is_directory=True)
+    link.replace(published / "current")
+    versions = sorted((d for d in published.glob("v_*") if d.is_dir()), key=lambda d: d.name, reverse=True)
+    old = [d for d in versions[KEEP:] if d != version]
+    for directory in old:
+        shutil.rmtree(directory, ignore_errors=True)
+    return [d.name for d in old]
+
+
+def publish(warehouse: Path, published: Path) -> Path:
+    """Publish every relation of schema marts of a warehouse nobody is writing.
+
+    Raises:
+        PublishError: no warehouse, one that another process is writing, or one without marts.
+    """
+    if not warehouse.exists():
+        raise PublishError(f"There is no warehouse at {warehouse}. Run `make build`, or set KAIROS_DB to yours.")
+    with duckdb.connect() as connection:
+        try:
+            connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        except duckdb.Error as error:
+            raise PublishError(locked_message(warehouse, error)) from error
+        connection.execute("use warehouse")
+        rows = connection.execute(
+            "select table_name from information_schema.tables where table_catalog = 'warehouse'"
+            " and table_schema = 'marts'"
+            " and table_name not like '%\\_\\_dbt\\_%' escape '\\'"
+        ).fetchall()
+        version = new_version(published)
+        try:
+            for statement in statements(version, [name for (name,) in rows]):
+                connection.execute(statement)
+        except (duckdb.Error, PublishError):
+            shutil.rmtree(version, ignore_errors=True)
+            raise
+    make_current(version)
+    return version
+
+
+def locked_message(path: Path, error: Exception) -> str:
+    """What to say when a DuckDB file cannot be opened: who holds it, and the three ways out."""
+    detail = " ".join(str(error).split())
+    if "lock" in detail.lower():
+        return (
+            f"The warehouse {path} is held by another process. DuckDB said: {detail} Close that process (a build, a"
+            " shell, a BI tool), read published/current/kairos_marts.duckdb instead, or set KAIROS_DB to another file."
+        )
+    return (
+        f"The warehouse {path} cannot be opened. DuckDB said: {detail} If it was written by another version or is"
+        " damaged, move it away and build again: every table follows from the market's files and the state."
+    )
