@@ -1,0 +1,120 @@
+"""Shared fixtures: a few real securities cut out of a market that is not part of the project, built once per session.
+
+The real files live outside the repository. Where they are absent, every test that asks for them skips with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Splits after the prices' basis date: a market value is 2 to 15 times wrong when the two bases are mixed up.
+SPLIT_AFTER_THE_PRICES = ["LRCX", "ORLY", "SMCI", "ANET", "DECK", "PANW", "FAST", "TSCO"]
+LARGE_CAPS = "AAPL MSFT NVDA AMZN META GOOGL TSLA AVGO LLY XOM WMT JNJ PG COST HD CVX KO PEP ADBE NFLX AMD CSCO AON GE DHR".split()
+MARKET_SERIES = ["SPY"]
+# (file, column that holds the ticker); files without a ticker are copied whole
+KEYED_FILES = {
+    "yahoo/prices.parquet": "ticker",
+    "yahoo/actions.parquet": "ticker",
+    "simfin/us-income-quarterly.parquet": "Ticker",
+    "simfin/us-balance-quarterly.parquet": "Ticker",
+    "simfin/us-cashflow-quarterly.parquet": "Ticker",
+    "simfin/us-companies.parquet": "Ticker",
+    "sp500/membership.parquet": "ticker",
+}
+WHOLE_FILES = ["basis.csv", "market.csv", "spin_offs.csv", "simfin/industries.parquet", "cboe/VIX_History.parquet"]
+
+
+@dataclass(frozen=True)
+class RealMarket:
+    """A cut of a real market and the warehouse built from it."""
+
+    market: Path  # folder of raw files, the vendors' own layout
+    warehouse: Path  # DuckDB file with every table up to features.features
+    tickers: tuple[str, ...]  # the shares asked for, without SPY
+
+    def query(self, sql: str):
+        """A pandas frame read from the warehouse."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as con:
+            return con.sql(sql).df()
+
+    def raw(self, file: str):
+        """A pandas frame of one raw file."""
+        with duckdb.connect() as con:
+            return con.sql(f"from '{self.market / file}'").df()
+
+
+def shared_market(name: str) -> Path:
+    """Folder of a real market outside the project (KAIROS_SHARED, default ../shared); skips the test without it."""
+    shared = Path(os.environ.get("KAIROS_SHARED", ROOT.parent / "shared"))
+    market = shared / "markets" / name
+    if not market.is_dir():
+        pytest.skip(f"no real market at {market}: set KAIROS_SHARED to the folder that holds markets/{name}")
+    return market
+
+
+def cut_market(source: Path, target: Path, tickers: list[str]) -> Path:
+    """Copy the rows of the given tickers, and the files that have no tickers, into a new market folder."""
+    with duckdb.connect() as con:
+        for file, column in KEYED_FILES.items():
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            con.execute(
+                f'copy (select * from read_parquet($source) where "{column}" = any($tickers)) '
+                f"to '{target / file}' (format parquet)",
+                {"source": str(source / file), "tickers": tickers},
+            )
+    for file in WHOLE_FILES:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        (target / file).write_bytes((source / file).read_bytes())
+    return target
+
+
+def dbt(*arguments: str, market: Path, warehouse: Path, **settings: str) -> subprocess.CompletedProcess:
+    """Run dbt on a market into a warehouse of its own, with a target folder of its own; the run must succeed."""
+    environment = os.environ | {
+        "KAIROS_ROOT": str(ROOT),
+        "DBT_PROFILES_DIR": str(ROOT),
+        "KAIROS_MARKET": str(market),
+        "KAIROS_DB": str(warehouse),
+        "KAIROS_STATE": str(warehouse.with_suffix(".state")),
+        "KAIROS_PUBLISHED": str(warehouse.with_suffix(".published")),
+        "PYTHONPATH": str(ROOT),
+        **settings,
+    }
+    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--quiet", *arguments]
+    command += [
+        "--target-path",
+        str(warehouse.with_suffix(".target")),
+        "--log-path",
+        str(warehouse.with_suffix(".logs")),
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(arguments)} failed:\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def us_large() -> Path:
+    """The whole real market's folder."""
+    return shared_market("us_large")
+
+
+@pytest.fixture(scope="session")
+def real_market(us_large: Path, tmp_path_factory: pytest.TempPathFactory) -> RealMarket:
+    """33 real shares and SPY with their features, built once; KAIROS_TEST_WAREHOUSE names a ready warehouse instead."""
+    tickers = sorted(LARGE_CAPS + SPLIT_AFTER_THE_PRICES)
+    if ready := os.environ.get("KAIROS_TEST_WAREHOUSE"):
+        return RealMarket(market=us_large, warehouse=Path(ready).resolve(), tickers=tuple(tickers))
+    folder = tmp_path_factory.mktemp("real_market")
+    market = cut_market(us_large, folder / "market", tickers + MARKET_SERIES)
+    warehouse = folder / "kairos.duckdb"
+    # 33 names are fewer than a real universe: no matter for features, which exist for every row
+    dbt("run", "-s", "+features", market=market, warehouse=warehouse)
+    return RealMarket(market=market, warehouse=warehouse, tickers=tuple(tickers))
