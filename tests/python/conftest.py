@@ -17,7 +17,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Splits after the prices' basis date: a market value is 2 to 15 times wrong when the two bases are mixed up.
 SPLIT_AFTER_THE_PRICES = ["LRCX", "ORLY", "SMCI", "ANET", "DECK", "PANW", "FAST", "TSCO"]
-LARGE_CAPS = "AAPL MSFT NVDA AMZN META GOOGL TSLA AVGO LLY XOM WMT JNJ PG COST HD CVX KO PEP ADBE NFLX AMD CSCO AON GE DHR".split()
+LARGE_CAPS = [
+    "AAPL", "MSFT", "NVDA", "AMZN", "META", "GOOG", "TSLA", "PFE", "LLY",
+    "XOM", "WMT", "JNJ", "PG", "COST", "DIS", "CVX", "KO", "PEP",
+    "ADBE", "NFLX", "AMD", "CSCO", "AON", "GE", "DHR",
+]  # fmt: skip
 MARKET_SERIES = ["SPY"]
 # (file, column that holds the ticker); files without a ticker are copied whole
 KEYED_FILES = {
