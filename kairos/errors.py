@@ -4,7 +4,8 @@ KairosError
 ├── MarketError        a market's files cannot be used
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
 ├── StateError         the append-only state cannot be read or written
-└── PublishError       the marts could not be published
+├── PublishError       the marts could not be published
+└── ProofError         the lookahead proof could not be carried out
 """
 
 
@@ -26,3 +27,7 @@ class StateError(KairosError):
 
 class PublishError(KairosError):
     """The marts could not be published."""
+
+
+class ProofError(KairosError):
+    """The lookahead proof could not be carried out."""

@@ -7,7 +7,9 @@ committed file.
 from __future__ import annotations
 
 import csv
+import datetime
 import io
+from functools import cache
 from pathlib import Path
 
 from kairos import machine
@@ -39,6 +41,17 @@ def sessions_csv() -> str:
 def seed_path() -> Path:
     """Where the seed stands in the project."""
     return machine.root() / "seeds" / "sessions.csv"
+
+
+@cache
+def closes() -> dict[datetime.date, datetime.datetime]:
+    """Session -> its close in UTC, ascending, from the committed seed."""
+    with seed_path().open() as file:
+        rows = list(csv.DictReader(file))
+    return {
+        datetime.date.fromisoformat(row["session_date"]): datetime.datetime.fromisoformat(row["closes_at"])
+        for row in rows
+    }
 
 
 def main() -> None:

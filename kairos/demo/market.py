@@ -7,7 +7,6 @@ rank of published earnings over market value. Everything follows from the seed: 
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,8 +16,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from kairos import machine
 from kairos.errors import SpecError
+from kairos.sessions import closes
 
 END = date(2023, 12, 29)  # the market's last session; statements are on the splits of SIMFIN_BASIS
 SIMFIN_BASIS = date(2024, 6, 28)
@@ -79,7 +78,7 @@ def write_market(out: Path, securities: int = 100, years: float = 6, seed: int =
     """
     rng = np.random.default_rng([seed, securities, round(years * 12)])
     start = END - timedelta(days=round(years * 365.25))
-    days = [day for day in read_sessions() if start <= day <= END]
+    days = [day for day in closes() if start <= day <= END]
     companies = make_companies(rng, securities, days)
     statements = make_statements(rng, companies, days)
     market, vix = market_path(rng, len(days))
@@ -101,12 +100,6 @@ def write_market(out: Path, securities: int = 100, years: float = 6, seed: int =
     for name, table in files.items():
         write(Path(out) / name, table)
     return Path(out)
-
-
-def read_sessions() -> list[date]:
-    """Sessions of the committed exchange calendar."""
-    with (machine.root() / "seeds/sessions.csv").open() as file:
-        return [date.fromisoformat(row["session_date"]) for row in csv.DictReader(file)]
 
 
 def make_companies(rng: np.random.Generator, n: int, days: list[date]) -> Companies:

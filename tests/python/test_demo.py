@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import duckdb
@@ -13,8 +12,6 @@ import pytest
 
 from kairos.demo import write_market
 from kairos.errors import SpecError
-
-SHARED = Path(os.environ.get("KAIROS_SHARED", Path(__file__).parents[2] / "../shared"))
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +31,10 @@ def test_same_seed_same_bytes(tmp_path):
     assert {"yahoo/prices.parquet", "simfin/us-income-quarterly.parquet", "cboe/VIX_History.parquet"} <= changed
 
 
-def test_layouts_are_those_of_the_vendors(market):
-    real = SHARED / "markets/us_large"
-    if not real.exists():
-        pytest.skip(f"no real market at {real} (set KAIROS_SHARED)")
+def test_layouts_are_those_of_the_vendors(market, us_large):
     for path in sorted(market.rglob("*.parquet")):
         name = path.relative_to(market)
-        ours, theirs = (duckdb.sql(f"describe select * from '{root / name}'").fetchall() for root in (market, real))
+        ours, theirs = (duckdb.sql(f"describe select * from '{root / name}'").fetchall() for root in (market, us_large))
         assert ours == theirs, name
 
 

@@ -1,0 +1,131 @@
+"""Attacked copies of a market: the same files without what became known after a cut.
+
+The cut is a session; "known" means by its close. A price bar is known then; a statement, the VIX's close (16:15 New
+York) and anything else with only a date are known later on their date, so those of the cut's own date go too. Splits,
+spin_offs.csv and basis.csv stay: they are units of the files. Snapshots without dates (companies, industries) stay and
+are flagged `is_snapshot` by the models that read them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from kairos.errors import ProofError
+from kairos.proof.settings import setting
+from kairos.raw import SUFFIXES, TABLES, Table
+
+Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
+
+
+def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]:
+    """Copy the market's files that the project reads to `out`, without what became known after the close of `cut`.
+
+    Args:
+        market: directory of vendor files.
+        out: directory to fill; must be empty or absent.
+        cut: a session.
+
+    Returns:
+        Rows deleted or changed per file.
+
+    Raises:
+        ProofError: a table of kairos.raw has no rule here, or nothing of the market lies after the cut.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    touched: dict[str, int] = {}
+    for table in TABLES:
+        rule = RULES.get((table.vendor, table.name))
+        if rule is None:
+            raise ProofError(
+                f"The proof does not know when a row of {table.view} becomes known. Add its rule to"
+                " kairos/proof/attack.py."
+            )
+        for path in _files(market, table):
+            target = out / path.relative_to(market)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if rule is keep_all:
+                shutil.copyfile(path, target)
+            else:
+                touched[str(path.relative_to(market))] = _filter(path, target, *rule(cut))
+    if not any(touched.values()):
+        raise ProofError(f"Nothing in {market} lies after {cut}: choose an earlier cut.")
+    return touched
+
+
+def keep_all(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Units, flags and snapshots."""
+    return "true", {}
+
+
+def _until(column: str, *, same_day: bool) -> Rule:
+    """Rows dated by `column` up to the cut, or before it when a row is known only after its date's close."""
+    return lambda cut: (f"{_date(column)} {'<=' if same_day else '<'} date '{cut}'", {})
+
+
+def _statements(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Filings carry a date; the two vars of the time rules say what it means."""
+    known = _date("Publish Date")
+    if setting("simfin_value_policy") == "restated_date":
+        known = f"greatest({known}, {_date('Restated Date')})"
+    return f"{known} {'<=' if setting('date_only_known') == 'start_of_day' else '<'} date '{cut}'", {}
+
+
+def _actions(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Later dividends go, later splits stay."""
+    later = f"{_date('Date')} > date '{cut}'"
+    replaced = {"Dividends": f'case when {later} then 0 else "Dividends" end'}
+    return f'not {later} or try_cast("Stock Splits" as double) not in (0, 1)', replaced
+
+
+def _membership(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Later entries go; a later exit has not happened yet."""
+    replaced = {"end_date": f"case when {_date('end_date')} <= date '{cut}' then end_date end"}
+    return f"{_date('start_date')} <= date '{cut}'", replaced
+
+
+RULES: dict[tuple[str, dict[str, str]], Rule] = {
+    ("yahoo", "prices"): _until("Date", same_day=True),
+    ("yahoo", "actions"): _actions,
+    ("simfin", "us_income_quarterly"): _statements,
+    ("simfin", "us_balance_quarterly"): _statements,
+    ("simfin", "us_cashflow_quarterly"): _statements,
+    ("simfin", "us_companies"): keep_all,
+    ("simfin", "industries"): keep_all,
+    ("cboe", "vix_history"): _until("DATE", same_day=False),
+    ("sp500", "membership"): _membership,
+    ("market", "basis"): keep_all,
+    ("market", "market"): keep_all,
+    ("market", "spin_offs"): keep_all,
+}
+
+
+def _date(column: str) -> str:
+    """A column as DATE, whether it is stored as one, as a timestamp or as text; NULL where it is none."""
+    return f'try_cast(left("{column}"::varchar, 10) as date)'
+
+
+def _files(market: Path, table: Table) -> list[Path]:
+    """Files of a table, as kairos.raw finds them."""
+    folder = market if table.vendor == "market" else market / table.vendor
+    return sorted(p for p in folder.glob("*.*") if p.suffix.lower() in SUFFIXES and table.matches(p.stem))
+
+
+def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> int:
+    """Copy the rows for which `kept` holds or is NULL (unreadable dates are refused by staging in both builds)."""
+    is_parquet = path.suffix.lower() == ".parquet"
+    form = "format parquet, compression zstd" if is_parquet else "format csv, header true"
+    reader = "read_parquet('{}')" if is_parquet else "read_csv('{}', all_varchar = true)"
+    before, after = reader.format(path), reader.format(target)
+    with duckdb.connect() as con:
+        con.execute("set preserve_insertion_order = true")
+        there = set(con.sql(f"from {before}").columns)
+        given = ", ".join(f'{value} as "{column}"' for column, value in replaced.items() if column in there)
+        columns = f"* replace ({given})" if given else "*"
+        con.execute(f"copy (select {columns} from {before} where coalesce({kept}, true)) to '{target}' ({form})")
+        query = f"select count(*) from (from {before} except all from {after})"
+        return con.execute(query).fetchall()[0][0]

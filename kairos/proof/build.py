@@ -1,0 +1,113 @@
+"""Warehouses built inside this process: dbt without tests and without publication, seconds per build."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from kairos import machine
+from kairos.errors import ProofError
+
+WAREHOUSE = "kairos.duckdb"  # one file name for all: compiled SQL and views name the catalog, which is the file's stem
+
+
+class Builder:
+    """A dbt project that is parsed once and builds any number of markets.
+
+    Args:
+        project: root of the dbt project, default this one. Its parsed form is kept in <project>/target.
+        state: append-only state the builds start from, each on its own copy; none = an empty one.
+        settings: variables of the environment, such as KAIROS__MIN_CROSS_SECTION.
+        workers: cores for dbt, DuckDB and fits.
+    """
+
+    def __init__(
+        self,
+        project: Path | None = None,
+        *,
+        state: Path | None = None,
+        settings: dict[str, str] | None = None,
+        workers: int = 1,
+    ) -> None:
+        self.project = project or machine.root()
+        self.state = state
+        self.settings = settings or {}
+        self.workers = workers
+
+    @cached_property
+    def parsed(self):
+        """dbt's manifest, as an object of dbt."""
+        return self._invoke(["parse"], self._environment(self.project / "target", self.project / "target"))
+
+    @property
+    def manifest(self) -> dict:
+        """dbt's manifest, as in manifest.json."""
+        return self.parsed.to_dict(omit_none=False)
+
+    def build(self, market: Path, work: Path, select: Sequence[str] = ()) -> Path:
+        """Build seeds and models of a market into `work`/kairos.duckdb and return that path.
+
+        Args:
+            market: directory of vendor files.
+            work: directory of this build: warehouse and its copy of the state. Where it holds a warehouse, models are
+                built over it.
+            select: dbt selectors; none = everything.
+
+        Raises:
+            ProofError: dbt did not pass; names the nodes and what they said.
+        """
+        work.mkdir(parents=True, exist_ok=True)
+        if self.state and self.state.exists() and not (work / "state").exists():
+            shutil.copytree(self.state, work / "state")
+        arguments = ["build", "--resource-type", "seed", "--resource-type", "model"]
+        if select:
+            arguments += ["--select", *select]
+        self._invoke(arguments, self._environment(market, work), self.parsed)
+        return work / WAREHOUSE
+
+    def _environment(self, market: Path, work: Path) -> dict[str, str]:
+        return {
+            "KAIROS_ROOT": str(self.project),
+            "KAIROS_MARKET": str(market.resolve()),
+            "KAIROS_DB": str((work / WAREHOUSE).resolve()),
+            "KAIROS_STATE": str((work / "state").resolve()),
+            "KAIROS_PUBLISHED": str((work / "published").resolve()),
+            "KAIROS_WORKERS": str(self.workers),
+        } | self.settings
+
+    def _invoke(self, arguments: list[str], variables: dict[str, str], manifest=None):
+        """Run one dbt command in this process, release the warehouse, and return the command's result."""
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
+        quiet = ["--quiet", "--no-use-colors", "--log-level-file", "none", "--no-write-json"]
+        places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
+        with _environment_of(variables), contextlib.redirect_stdout(None):
+            try:
+                done = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *places])
+            finally:
+                DuckDBConnectionManager.close_all_connections()
+        if not done.success:
+            results = getattr(done.result, "results", [])
+            said = [f"{r.node.name}: {' '.join(str(r.message).split())[:600]}" for r in results if r.status == "error"]
+            raise ProofError(f"dbt {arguments[0]} did not pass. {' | '.join(said) or done.exception}")
+        return done.result
+
+
+@contextlib.contextmanager
+def _environment_of(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,258 @@
+"""Two warehouses held against each other: rows dated at or before a cut, column by column, to the bit.
+
+What is compared follows from the project, not from a list of exceptions:
+
+* every model of the dated layers that has an `as_of_date`, or the column its `meta.date_column` names; a model with
+  neither must say why in `meta.undated`. Tables of `intermediate` may be dated by `known_at`.
+* every column but those that look forward (rule 9: they begin with one of FORWARD), and those that may differ between
+  two builds of the same files (they end in one of VOLATILE). Labels are a layer of their own and forward as a whole.
+* rows are matched by the key of the model's `unique_key` test, else by every column that is no measurement.
+
+Bits: NULL equals NULL, NaN equals NaN of the same payload, and 0.0 differs from -0.0.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from kairos.errors import ProofError
+from kairos.sessions import closes
+
+LAYERS = ("intermediate", "features", "ml", "portfolio", "monitoring", "marts")
+FORWARD = ("fwd_ret_", "outperform_", "updown_", "label_", "net_logret", "realized_", "matured_")
+VOLATILE = ("_run_id", "built_at", "published_at")
+MEASUREMENTS = ("DOUBLE", "FLOAT", "DECIMAL", "BLOB", "TIMESTAMP")
+ROW = "(row)"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as dbt's manifest declares it; `date_column` None = no date, and `undated` says why."""
+
+    name: str
+    schema: str
+    date_column: str | None
+    undated: str | None
+    key: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProofRow:
+    """One column of one model under one attack: what table proof_results holds.
+
+    `rows_compared` counts rows dated at or before the cut in either warehouse; `rows_different` those whose value (or,
+    for the column '(row)', whose existence) differs; `first_difference` is key: value of the whole | of the attacked.
+    """
+
+    model_name: str
+    column_name: str
+    attack: str
+    cut_date: datetime.date
+    rows_compared: int
+    rows_different: int
+    first_difference: str | None
+
+
+SCHEMA = pa.schema(
+    [
+        ("model_name", pa.string()),
+        ("column_name", pa.string()),
+        ("attack", pa.string()),
+        ("cut_date", pa.date32()),
+        ("rows_compared", pa.int64()),
+        ("rows_different", pa.int64()),
+        ("first_difference", pa.string()),
+    ]
+)
+
+
+def to_table(rows: Iterable[ProofRow]) -> pa.Table:
+    """Proof rows as Arrow, in the schema of proof_results."""
+    return pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
+
+
+def read_models(manifest: dict) -> list[Model]:
+    """The models of the dated layers and what they say about themselves.
+
+    Args:
+        manifest: dbt's manifest.json as a dict.
+    """
+    keys: dict[str, tuple[str, ...]] = {}
+    for node in manifest["nodes"].values():
+        test = node.get("test_metadata") or {}
+        if node["resource_type"] == "test" and test.get("name") == "unique_key":
+            keys.setdefault(node["attached_node"], tuple(test["kwargs"]["columns"]))
+    models = []
+    for unique_id, node in manifest["nodes"].items():
+        if node["resource_type"] == "model" and node["schema"] in LAYERS:
+            meta = node["config"].get("meta") or {}
+            models.append(
+                Model(
+                    name=node["name"],
+                    schema=node["schema"],
+                    date_column=meta.get("date_column"),
+                    undated=meta.get("undated"),
+                    key=keys.get(unique_id, ()),
+                )
+            )
+    return sorted(models, key=lambda model: (LAYERS.index(model.schema), model.name))
+
+
+def compare(
+    whole: Path, attacked: Path, models: Iterable[Model], cut: datetime.date, attack: str = "deleted"
+) -> list[ProofRow]:
+    """Compare every dated model of two warehouses at or before the close of `cut`.
+
+    Args:
+        whole, attacked: DuckDB files that no other process writes, of the same file name (views name their catalog).
+        models: from read_models(); a model whose relation is in neither warehouse is passed over.
+        cut: a session.
+
+    Returns:
+        One row per model and column compared, models in the order of the data's way.
+
+    Raises:
+        ProofError: a model has rows and neither a date nor a reason; its date column or its columns' types do not fit.
+    """
+    rows: list[ProofRow] = []
+    undeclared: list[str] = []
+    with duckdb.connect(str(whole), read_only=True) as first, duckdb.connect(str(attacked), read_only=True) as second:
+        for model in models:
+            columns = _columns(first, model)
+            if not columns:
+                continue
+            date_column = _date_column(model, columns)
+            if date_column is None:
+                if not model.undated and _has_rows(first, model):
+                    undeclared.append(f"{model.schema}.{model.name}")
+                continue
+            if _columns(second, model) != columns:
+                raise ProofError(f"{model.schema}.{model.name} has other columns in {attacked} than in {whole}.")
+            tables = [_slice(con, model, columns, date_column, cut) for con in (first, second)]
+            rows += _compare(model, columns, date_column, tables, cut, attack)
+    if undeclared:
+        raise ProofError(
+            f"{len(undeclared)} model(s) have rows and no as_of_date: {', '.join(undeclared)}. Name the column that"
+            " dates them in meta.date_column, or say in meta.undated why they have none."
+        )
+    return rows
+
+
+def _columns(con: duckdb.DuckDBPyConnection, model: Model) -> dict[str, str]:
+    """Column -> type of a model's relation; empty where it does not exist."""
+    found = con.execute(
+        "select column_name, data_type from information_schema.columns where table_catalog = current_database()"
+        " and table_schema = ? and table_name = ? order by ordinal_position",
+        [model.schema, model.name],
+    ).fetchall()
+    return dict(found)
+
+
+def _date_column(model: Model, columns: dict[str, str]) -> str | None:
+    """The column that dates a model's rows: declared, as_of_date, or known_at in the canonical layer.
+
+    `meta.undated` does not excuse a model that has an as_of_date.
+    """
+    if model.date_column:
+        if model.date_column not in columns:
+            raise ProofError(
+                f"{model.schema}.{model.name} names meta.date_column {model.date_column}, and has no such column."
+            )
+        return model.date_column
+    if "as_of_date" in columns:
+        return "as_of_date"
+    is_canonical = model.schema == "intermediate" and "known_at" in columns and not model.undated
+    return "known_at" if is_canonical else None
+
+
+def _has_rows(con: duckdb.DuckDBPyConnection, model: Model) -> bool:
+    return bool(con.execute(f"select 1 from {model.schema}.{model.name} limit 1").fetchall())
+
+
+def _slice(
+    con: duckdb.DuckDBPyConnection, model: Model, columns: dict[str, str], date_column: str, cut: datetime.date
+) -> pa.Table:
+    """The rows of a model that were known by the close of the cut.
+
+    In `intermediate` a row's own known_at holds as well: the VIX of the cut's date closes after the decision.
+    """
+    is_date = columns[date_column] == "DATE"
+    known = f"{date_column} <= {_literal(cut) if is_date else _literal(closes()[cut])}"
+    if model.schema == "intermediate" and "known_at" in columns:
+        known += f" and known_at <= {_literal(closes()[cut])}"
+    return con.sql(f"from {model.schema}.{model.name} where {known}").to_arrow_table()
+
+
+def _literal(moment: datetime.date) -> str:
+    return f"{'timestamp' if isinstance(moment, datetime.datetime) else 'date'} '{moment}'"
+
+
+def _compare(
+    model: Model, columns: dict[str, str], date_column: str, tables: list[pa.Table], cut: datetime.date, attack: str
+) -> list[ProofRow]:
+    """Match the rows of two tables by key and count differences per column."""
+    compared = [c for c in columns if c == date_column or not (c.startswith(FORWARD) or c.endswith(VOLATILE))]
+    key = [c for c in model.key if c in columns] or [
+        c for c in compared if c == date_column or not (columns[c].startswith(MEASUREMENTS) or "[" in columns[c])
+    ]
+    values = [c for c in compared if c not in key]
+    tests = {ROW: "__both is null"} | {c: f"__both and {_differs(c, columns[c])}" for c in values}
+    with duckdb.connect() as con:
+        for name, table in zip(("whole", "attacked"), tables, strict=True):
+            con.register(f"{name}_rows", table)
+        con.execute(_pairs(key, values, is_unique=bool(model.key)))
+        counts = ", ".join(f"count(*) filter (where {test})" for test in tests.values())
+        rows_compared, *different = con.execute(f"select count(*), {counts} from pairs").fetchall()[0]
+        return [
+            ProofRow(
+                model.name, column, attack, cut, rows_compared, count, _first(con, key, column, test) if count else None
+            )
+            for (column, test), count in zip(tests.items(), different, strict=True)
+        ]
+
+
+def _pairs(key: list[str], values: list[str], is_unique: bool) -> str:
+    """SQL: table `pairs` of the matched rows of `whole` and `attacked`; equal keys are matched in order of values."""
+    nth = "1" if is_unique else f"row_number() over (partition by {', '.join(key)} order by {', '.join(key + values)})"
+    sides = ", ".join(
+        f"{name} as (select {', '.join(key + values)}, true as __is, {nth} as __n from {name}_rows)"
+        for name in ("whole", "attacked")
+    )
+    columns = [f"coalesce(w.{c}, a.{c}) as {c}" for c in key]
+    columns += [f"{side}.{c} as {c}__{side}" for c in values for side in "wa"]
+    matched = "".join(f" and w.{c} is not distinct from a.{c}" for c in key)
+    return (
+        f"create temp table pairs as with {sides} select {', '.join(columns)}, w.__is and a.__is as __both,"
+        f" w.__is as __is_whole from whole as w full join attacked as a on w.__n = a.__n{matched}"
+    )
+
+
+def _first(con: duckdb.DuckDBPyConnection, key: list[str], column: str, test: str) -> str:
+    """The first difference of a column as text, key: value of the whole | value of the attacked."""
+    shown = " || ', ' || ".join(f"coalesce({c}::varchar, 'NULL')" for c in key)
+    value = " || ' | ' || ".join(f"coalesce(left({column}__{side}::varchar, 60), 'NULL')" for side in "wa")
+    if column == ROW:
+        value = "case when __is_whole then 'only in the whole' else 'only in the attacked' end"
+    query = f"select {shown} || ': ' || {value} from pairs where {test} order by {', '.join(key)} limit 1"
+    return con.execute(query).fetchall()[0][0]
+
+
+def _differs(column: str, type_: str) -> str:
+    """SQL: whether the two sides of a column differ in any bit."""
+    w, a = f"{column}__w", f"{column}__a"
+    if type_ == "DOUBLE":
+        return (
+            f"(({w} is distinct from {a}) or ({w} = 0 and signbit({w}) <> signbit({a}))"
+            f" or (isnan({w}) and {w}::bit <> {a}::bit))"
+        )
+    if type_ == "DOUBLE[]":
+        return f"({w}::bit[] is distinct from {a}::bit[])"
+    if "DOUBLE" in type_ or "FLOAT" in type_:
+        return f"({w}::varchar is distinct from {a}::varchar)"
+    return f"({w} is distinct from {a})"
