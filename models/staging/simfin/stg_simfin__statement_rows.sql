@@ -1,0 +1,88 @@
+{#- Every row of the three statement files with the reason for which it is refused (NULL: it is served), so that the
+    rule stands once for the three statements and for the quarantine.
+    Grain: one row per raw row. Source: simfin, quarterly statements.
+    A Restated Date before the Publish Date is the vendor's habit and no error by itself. Rows of one period with other
+    dates are versions; rows equal in all their dates are duplicates, of which the first in a fixed order stays. -#}
+
+with
+
+rows_of_files as (
+
+    select
+        'income' as statement,
+        *
+
+    from {{ source('simfin', 'us_income_quarterly') }}
+
+    union all by name
+
+    select
+        'balance' as statement,
+        *
+
+    from {{ source('simfin', 'us_balance_quarterly') }}
+
+    union all by name
+
+    select
+        'cashflow' as statement,
+        *
+
+    from {{ source('simfin', 'us_cashflow_quarterly') }}
+
+),
+
+read_rows as (
+
+    select
+        *,
+        case
+            when _row_error is not null then 'unreadable'
+            when ticker is null or "Report Date" is null or "Publish Date" is null then 'null_key'
+            when coalesce("Fiscal Period", '') not in ('Q1', 'Q2', 'Q3', 'Q4') then 'not_a_quarter'
+            when coalesce(currency, 'USD') != 'USD' then 'currency_not_usd'
+            when "Publish Date" < "Report Date" then 'published_before_period_end'
+            when
+                not isfinite(
+                    {%- for item in [
+                        'Shares (Basic)', 'Shares (Diluted)', 'Revenue', 'Cost of Revenue', 'Gross Profit',
+                        'Operating Income (Loss)', 'Net Income', 'Net Income (Common)', 'Total Assets',
+                        'Total Current Assets', 'Total Current Liabilities', 'Total Liabilities', 'Short Term Debt',
+                        'Long Term Debt', 'Cash, Cash Equivalents & Short Term Investments', 'Total Equity',
+                        'Net Cash from Operating Activities', 'Change in Fixed Assets & Intangibles', 'Dividends Paid',
+                        'Depreciation & Amortization',
+                    ] %}
+                    {{ '+ ' if not loop.first }}coalesce("{{ item }}"::double, 0)
+                    {%- endfor %}
+                )
+                then 'not_finite'
+        end as refused_on_reading
+
+    from rows_of_files
+
+),
+
+checked as (
+
+    select
+        * exclude (refused_on_reading),
+        coalesce(
+            refused_on_reading,
+            case
+                when
+                    row_number() over (
+                        partition by
+                            statement, refused_on_reading, ticker, "Report Date", "Publish Date", "Restated Date"
+                        order by
+                            "Fiscal Year", "Fiscal Period", simfinid, _file,
+                            "Net Income", "Total Assets", "Net Cash from Operating Activities", "Shares (Basic)"
+                    ) > 1
+                    then 'duplicate_key'
+            end
+        ) as refused_because
+
+    from read_rows
+
+)
+
+select * from checked
