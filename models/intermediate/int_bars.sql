@@ -1,0 +1,58 @@
+{#- Every accepted bar of every price vendor in the order of its ticker's history, with the type of the security.
+    Grain: one row per ticker and session. Source: the vendors of var price_vendors. Stored by (ticker, session_index):
+    int_spells streams over it. -#}
+
+with
+
+bars as (
+
+    {% for vendor in var('price_vendors') -%}
+        select
+            '{{ vendor }}' as vendor,
+            *
+
+        from {{ ref('stg_' ~ vendor ~ '__prices') }}
+        {{- ' union all by name ' if not loop.last }}
+    {%- endfor %}
+
+),
+
+sessions as (
+
+    select * from {{ ref('int_sessions') }}
+
+),
+
+placed as (
+
+    select
+        ---------- keys
+        bars.ticker,
+        bars.session_date,
+        sessions.session_index,
+
+        ---------- point in time
+        bars.known_at,
+
+        ---------- origin
+        bars.vendor,
+        bars.dataset,
+
+        ---------- prices on the dataset's split basis
+        bars.open,
+        bars.high,
+        bars.low,
+        bars.close,
+        bars.close_total_return,
+        bars.volume_shares
+
+    from bars
+
+    inner join sessions
+        on bars.session_date = sessions.session_date
+
+)
+
+select * from placed
+
+order by ticker, session_index
