@@ -1,0 +1,195 @@
+"""The trade list of a decision, as a person can send it."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from kairos import machine
+from kairos.backtest.adhoc import as_date, open_warehouse, read_strategy
+from kairos.errors import SpecError
+
+COLUMNS = ("ticker", "side", "shares", "weight_before", "weight_after", "reference_price_usd", "value_usd", "reason")
+
+ORDERS = """
+select
+    coalesce(prices.ticker, securities.ticker) as ticker,
+    orders.side,
+    orders.shares,
+    orders.weight_before,
+    orders.weight_after,
+    orders.reference_price_usd,
+    orders.reason,
+    targets.score_rank,
+    targets.binding_constraint,
+    orders.weight_target
+from warehouse.portfolio.pf_orders as orders
+left join warehouse.portfolio.pf_target_weights as targets
+    on
+        orders.decided_date = targets.as_of_date
+        and orders.strategy = targets.strategy
+        and orders.security_id = targets.security_id
+left join warehouse.intermediate.int_prices as prices
+    on
+        orders.decided_date = prices.as_of_date
+        and orders.security_id = prices.security_id
+left join warehouse.intermediate.int_securities as securities
+    on orders.security_id = securities.security_id
+where
+    orders.strategy = $strategy
+    and orders.decided_date = $date
+order by orders.side desc, orders.value_usd desc, ticker
+"""
+
+
+@dataclass(frozen=True)
+class TradeList:
+    """Trades of one decision.
+
+    Attributes:
+        strategy, date: what was decided when (the close of that session).
+        fill_date: the session the trades are meant for.
+        equity_usd: equity of the strategy's own book, on which the shares are computed.
+        trades: rows with COLUMNS; shares are whole, weights are fractions of the equity.
+        too_small: orders of less than half a share, left out.
+    """
+
+    strategy: str
+    date: datetime.date
+    fill_date: datetime.date
+    equity_usd: float
+    trades: list[dict[str, Any]]
+    too_small: int
+
+    def text(self) -> str:
+        """The list as a table to read."""
+        sold = sum(row["value_usd"] for row in self.trades if row["side"] == "sell")
+        bought = sum(row["value_usd"] for row in self.trades if row["side"] == "buy")
+        lines = [
+            f"{self.strategy}: decided at the close of {self.date}, to be filled on {self.fill_date}",
+            f"equity {self.equity_usd:,.0f} USD; {len(self.trades)} trades: sell {sold:,.0f}, buy {bought:,.0f} USD",
+        ]
+        if self.too_small:
+            lines.append(f"{self.too_small} orders of less than half a share are left out")
+        if self.trades:
+            lines += ["", "ticker  side     shares   before    after      price         value  reason"]
+        for row in self.trades:
+            before, after = 100 * row["weight_before"], 100 * row["weight_after"]
+            lines.append(
+                f"{row['ticker']:<7} {row['side']:<4} {row['shares']:>10,} {before:>7.2f}% {after:>7.2f}%"
+                f" {row['reference_price_usd']:>10,.2f} {row['value_usd']:>13,.0f}  {row['reason']}"
+            )
+        return "\n".join(lines)
+
+    def write(self, folder: Path) -> Path:
+        """Write the list as CSV below the folder; returns the file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{self.strategy}_{self.date}.csv"
+        with file.open("w", newline="") as handle:
+            writer = csv.DictWriter(handle, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.trades)
+        return file
+
+
+def rebalance(warehouse: Path, strategy: str, date: datetime.date | None = None) -> TradeList:
+    """The trades a strategy decided at the close of a date.
+
+    Args:
+        warehouse: DuckDB file of a finished build; read only.
+        date: a scheduled decision date, default the newest one.
+
+    Raises:
+        SpecError: unknown strategy, a strategy that is not built or decides nothing, or a date that is no decision;
+            the message names the nearest ones.
+        MarketError: no warehouse, or a locked one.
+    """
+    with open_warehouse(warehouse) as connection:
+        if not read_strategy(connection, strategy)["is_active"]:
+            raise SpecError(f"Strategy {strategy!r} is not active: set is_active in seeds/strategies.csv and build.")
+        date, fill_date = _decision(connection, strategy, date)
+        equity = connection.execute(
+            "select equity_usd from warehouse.portfolio.pf_backtest_days where strategy = $1 and as_of_date = $2",
+            [strategy, date],
+        ).fetchall()[0][0]
+        rows = connection.execute(ORDERS, {"strategy": strategy, "date": date}).to_arrow_table().to_pylist()
+    trades = []
+    for row in rows:
+        shares = math.floor(row["shares"] + 0.5)
+        if not shares:
+            continue
+        trades.append(
+            {
+                "ticker": row["ticker"],
+                "side": row["side"],
+                "shares": shares,
+                "weight_before": row["weight_before"],
+                "weight_after": row["weight_after"],
+                "reference_price_usd": row["reference_price_usd"],
+                "value_usd": shares * row["reference_price_usd"],
+                "reason": _in_words(row),
+            }
+        )
+    return TradeList(strategy, date, fill_date, equity, trades, len(rows) - len(trades))
+
+
+def _decision(
+    connection: duckdb.DuckDBPyConnection, strategy: str, date: datetime.date | None
+) -> tuple[datetime.date, datetime.date]:
+    """The decision asked for and the session after it."""
+    decisions = dict(
+        connection.execute(
+            """
+            select as_of_date, fill_date
+            from warehouse.portfolio.pf_rebalances
+            where strategy = $1 and as_of_date in (
+                select as_of_date from warehouse.portfolio.pf_target_weights where strategy = $1
+            )
+            """,
+            [strategy],
+        ).fetchall()
+    )
+    if not decisions:
+        raise SpecError(
+            f"Strategy {strategy!r} decides nothing in this market: its alpha has no score on a scheduled date."
+        )
+    if date is None:
+        date = max(decisions)
+    if date not in decisions:
+        earlier = max((day for day in decisions if day < date), default=None)
+        later = min((day for day in decisions if day > date), default=None)
+        near = " and ".join(str(day) for day in (earlier, later) if day)
+        raise SpecError(f"{date} is no decision date of {strategy!r}; the nearest: {near}.")
+    return date, decisions[date]
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """Why a name is traded, for the person who trades it."""
+    if row["reason"] == "leave":
+        return "no longer among the names to hold"
+    if row["reason"] == "leave_dust":
+        return "no longer among the names to hold, the rest is too small to keep"
+    words = {"enter": "new", "raise": "below its target", "reduce": "above its target"}[row["reason"]]
+    cap = {"position": ", at the position cap", "sector": ", at the sector cap"}.get(row["binding_constraint"], "")
+    return f"{words}, rank {row['score_rank']}, target {100 * row['weight_target']:.2f}%{cap}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `kairos rebalance`."""
+    parser.add_argument("--strategy", required=True, help="a row of seeds/strategies.csv")
+    parser.add_argument("--date", type=as_date, help="a decision date, default the newest one")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run `kairos rebalance`: print the trades and write them to trades/<strategy>_<date>.csv."""
+    trades = rebalance(machine.warehouse(), args.strategy, args.date)
+    print(trades.text())
+    print(f"\nwritten to {trades.write(machine.root() / 'trades')}")
+    return 0
