@@ -7,12 +7,12 @@ with
 bars as (
 
     {% for vendor in var('price_vendors') -%}
-        select
-            '{{ vendor }}' as vendor,
-            *
+    select
+        '{{ vendor }}' as vendor,
+        *
 
-        from {{ ref('stg_' ~ vendor ~ '__prices') }}
-        {{- ' union all by name ' if not loop.last }}
+    from {{ ref('stg_' ~ vendor ~ '__prices') }}
+    {{- ' union all by name ' if not loop.last }}
     {%- endfor %}
 
 ),

@@ -6,8 +6,8 @@
 
 {%- set ratios = [] %}
 {%- for q in [1, 2, 3, 4] %}
-    {%- do ratios.append("abs(split_factor - greatest(round(split_factor * " ~ q ~ "), 1) / " ~ q ~ ")") %}
-    {%- do ratios.append("abs(split_factor - " ~ q ~ " / greatest(round(" ~ q ~ " / split_factor), 1))") %}
+{%- do ratios.append("abs(split_factor - greatest(round(split_factor * " ~ q ~ "), 1) / " ~ q ~ ")") %}
+{%- do ratios.append("abs(split_factor - " ~ q ~ " / greatest(round(" ~ q ~ " / split_factor), 1))") %}
 {%- endfor %}
 
 with

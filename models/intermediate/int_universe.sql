@@ -1,0 +1,82 @@
+{#- Who is a member of the tradable universe on each session, and every condition apart: a common share with a fresh bar
+    that traded, an as-traded close high enough where it is known, liquidity and history. All of it is known at the
+    close; ranks, medians, labels and training use members only, feature rows exist for every row.
+    Grain: one row per session and security, the rows of int_prices. Stored by (security_id, as_of_date). -#}
+
+with
+
+prices as (
+
+    select * from {{ ref('int_prices') }}
+
+),
+
+spells as (
+
+    select * from {{ ref('int_spells') }}
+
+),
+
+sectors as (
+
+    select * from {{ ref('int_sectors') }}
+
+),
+
+judged as (
+
+    select
+        prices.as_of_date,
+        prices.security_id,
+        prices.decided_at,
+        spells.security_type = 'common' as is_common,
+        not prices.is_stale and prices.volume_shares > 0 as is_fresh,
+        prices.close_unadjusted is not null as is_price_known,
+        coalesce(prices.close_unadjusted >= {{ setting('universe_min_price_usd') }}, true) as is_price_high_enough,
+        coalesce(prices.adv_20 >= {{ setting('universe_min_adv_usd') }}, false) as is_liquid,
+        prices.bars_in_history >= {{ setting('universe_min_history_sessions') }} as has_history,
+        prices.adv_20
+
+    from prices
+
+    inner join spells
+        on prices.security_id = spells.security_id
+
+),
+
+placed as (
+
+    select
+        ---------- keys
+        judged.as_of_date,
+        judged.security_id,
+
+        ---------- point in time
+        judged.decided_at,
+
+        ---------- membership and its conditions
+        judged.is_common
+        and judged.is_fresh
+        and judged.is_price_high_enough
+        and judged.is_liquid
+        and judged.has_history as is_member,
+        judged.is_common,
+        judged.is_fresh,
+        judged.is_price_high_enough,
+        judged.is_price_known,
+        judged.is_liquid,
+        judged.has_history,
+
+        ---------- attributes
+        judged.adv_20,
+        sectors.sector
+
+    from judged
+
+    {{ as_of_join('judged', 'sectors') }}
+
+)
+
+select * from placed
+
+order by security_id, as_of_date
