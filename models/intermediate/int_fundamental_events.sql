@@ -1,0 +1,474 @@
+{#- The price-free state of a security's fundamentals at each moment at which any of its statements becomes known.
+    Grain: one row per (security_id, known_at).
+    At each moment every item is rebuilt from the newest versions then known: the quarters of one statement are joined to
+    the moments of that statement (bounded: nothing older than 720 days before the newest period can enter), because a
+    lag() over quarters would miss that an old quarter was restated later. The newest quarter is the newest by period
+    end. A sum needs four quarters, 320 days at most from first to last period end, and no missing item; sums are
+    q1 + q2 + q3 + q4, newest first. Year-ago: the newest known quarter 330 to 400 days before the newest.
+    Each item is known with its own statement: the three statements meet in as-of joins on these few moments, so that
+    the daily rows need one. The reason of each NULL stands beside it. -#}
+
+{%- set statements = ['income', 'balance', 'cashflow'] -%}
+{%- set flows = fundamental_items('income') + fundamental_items('cashflow') -%}
+{%- set levels = fundamental_items('balance') %}
+
+with recursive
+
+reports as (
+
+    select
+        *,
+        row_number() over (order by security_id, statement, period_end_date, version) as report_id,
+        lead(known_at) over (partition by security_id, statement, period_end_date order by version) as superseded_at
+
+    from {{ ref('int_fundamentals') }}
+
+),
+
+arrivals as (
+
+    select
+        security_id,
+        statement,
+        known_at,
+        max(period_end_date) as period_end_date,
+        count(*) filter (where version = 1) as new_quarters
+
+    from reports
+
+    group by security_id, statement, known_at
+
+),
+
+moments as (
+
+    select
+        security_id,
+        statement,
+        known_at,
+        max(period_end_date) over so_far as newest_period_end_date,
+        sum(new_quarters) over so_far as known_quarters
+
+    from arrivals
+
+    window so_far as (
+        partition by security_id, statement
+        order by known_at
+        rows between unbounded preceding and current row
+    )
+
+),
+
+known_then as (
+
+    select
+        moments.security_id,
+        moments.statement,
+        moments.known_at,
+        any_value(moments.known_quarters) as known_quarters,
+        -- newest first: report_id rises with the period's end
+        list(reports.report_id order by reports.report_id desc) as report_ids,
+        list(reports.period_end_date order by reports.report_id desc) as period_end_dates
+
+    from moments
+
+    inner join reports
+        on
+            moments.security_id = reports.security_id
+            and moments.statement = reports.statement
+            and moments.known_at >= reports.known_at
+            and moments.known_at < coalesce(reports.superseded_at, timestamp 'infinity')
+            and moments.newest_period_end_date >= reports.period_end_date
+            and moments.newest_period_end_date <= reports.period_end_date + 720
+
+    group by moments.security_id, moments.statement, moments.known_at
+
+),
+
+with_year_ago as (
+
+    select
+        *,
+        list_position(
+            period_end_dates,
+            list_filter(
+                period_end_dates,
+                lambda past: past between period_end_dates[1] - 400 and period_end_dates[1] - 330
+            )[1]
+        ) as year_ago
+
+    from known_then
+
+),
+
+quarters as (
+
+    select
+        security_id,
+        statement,
+        known_at,
+        period_end_dates[1] as period_end_date,
+        case
+            when known_quarters < 4 then 'fewer_than_four_quarters'
+            when coalesce(period_end_dates[1] - period_end_dates[4] > 320, true) then 'ttm_span'
+        end as ttm_null_reason,
+        case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        {%- for n in range(1, 5) %}
+        case when period_end_dates[1] - period_end_dates[4] <= 320 then report_ids[{{ n }}] end as q{{ n }}_id,
+        {%- endfor %}
+        {%- for n in range(4) %}
+        case
+            when period_end_dates[year_ago] - period_end_dates[year_ago + 3] <= 320
+                then report_ids[year_ago + {{ n }}]
+        end as y{{ n + 1 }}_id,
+        {%- endfor %}
+        report_ids[1] as newest_id,
+        report_ids[year_ago] as year_ago_id
+
+    from with_year_ago
+
+),
+
+statement_states as (
+
+    select
+        quarters.security_id,
+        quarters.statement,
+        quarters.known_at,
+        quarters.period_end_date,
+        quarters.ttm_null_reason,
+        quarters.year_ago_null_reason,
+        {%- for item in flows %}
+        q1.{{ item }} + q2.{{ item }} + q3.{{ item }} + q4.{{ item }} as {{ item }}_ttm,
+        y1.{{ item }} + y2.{{ item }} + y3.{{ item }} + y4.{{ item }} as {{ item }}_ttm_year_ago,
+        {%- endfor %}
+        {%- for item in levels %}
+        newest.{{ item }},
+        year_ago.{{ item }} as {{ item }}_year_ago,
+        {%- endfor %}
+        newest.vendor,
+        newest.known_at as quarter_known_at,
+        newest.is_restated_value,
+        newest.basis_date,
+        case when newest.shares_basic > 0 then newest.shares_basic end as shares_basic
+
+    from quarters
+
+    inner join reports as newest
+        on quarters.newest_id = newest.report_id
+
+    left join reports as year_ago
+        on quarters.year_ago_id = year_ago.report_id
+    {% for quarter in ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4'] %}
+    left join reports as {{ quarter }}
+        on quarters.{{ quarter }}_id = {{ quarter }}.report_id
+    {% endfor %}
+),
+
+{% for statement in statements -%}
+{{ statement }} as (
+
+    select * from statement_states
+
+    where statement = '{{ statement }}'
+
+),
+
+{% endfor -%}
+
+events as (
+
+    select distinct
+        security_id,
+        known_at
+
+    from statement_states
+
+),
+
+met as (
+
+    select
+        events.security_id,
+        events.known_at,
+        {%- for statement in statements %}
+        {{ statement }}.period_end_date as {{ statement }}_period_end_date,
+        {{ statement }}.quarter_known_at as {{ statement }}_known_at,
+        {%- if statement != 'balance' %}
+        case
+            when {{ statement }}.period_end_date is null then 'not_yet_known' else {{ statement }}.ttm_null_reason
+        end as {{ statement }}_null_reason,
+        {%- for item in fundamental_items(statement) %}
+        {{ statement }}.{{ item }}_ttm,
+        {{ statement }}.{{ item }}_ttm_year_ago,
+        {%- endfor %}
+        {%- else %}
+        case when balance.period_end_date is null then 'not_yet_known' end as balance_null_reason,
+        balance.year_ago_null_reason as balance_year_ago_null_reason,
+        {%- for item in levels %}
+        balance.{{ item }},
+        balance.{{ item }}_year_ago,
+        (balance.{{ item }} + balance.{{ item }}_year_ago) / 2 as {{ item }}_average,
+        {%- endfor %}
+        {%- endif %}
+        {%- endfor %}
+        coalesce(income.is_restated_value, false)
+        or coalesce(balance.is_restated_value, false)
+        or coalesce(cashflow.is_restated_value, false) as is_restated_value,
+        greatest(income.period_end_date, balance.period_end_date, cashflow.period_end_date) as shares_period_end_date,
+        case
+            {%- for statement in statements %}
+            when
+                {{ statement }}.shares_basic is not null
+                and {{ statement }}.period_end_date = greatest(
+                    income.period_end_date, balance.period_end_date, cashflow.period_end_date
+                )
+                then {
+                    'vendor': {{ statement }}.vendor,
+                    'known_at': {{ statement }}.quarter_known_at,
+                    'basis_date': {{ statement }}.basis_date,
+                    'shares': {{ statement }}.shares_basic
+                }
+            {%- endfor %}
+        end as newest_count
+
+    from events
+    {% for statement in statements %}
+    {{ as_of_join('events', statement, left_at='known_at') }}
+    {% endfor %}
+),
+
+counted as (
+
+    select
+        * exclude (newest_count),
+        newest_count['vendor'] as vendor,
+        newest_count['known_at'] as shares_known_at,
+        newest_count['basis_date'] as basis_date,
+        newest_count['shares'] as shares_basic
+
+    from met
+
+),
+
+share_factors as (
+
+    select
+        security_id,
+        vendor,
+        split_date,
+        share_factor
+
+    from {{ ref('int_share_factors') }}
+
+),
+
+-- every count on one basis, that of no split at all: counts of two dates can be compared and brought to any date
+unsplit as (
+
+    select
+        counted.*,
+        counted.shares_basic / coalesce(share_factors.share_factor, 1) as shares_unsplit
+
+    from counted
+    {{ as_of_join(
+        'counted', 'share_factors', keys=['security_id', 'vendor'], left_at='basis_date', right_at='split_date'
+    ) }}
+
+),
+
+-- which counts to believe: a walk through a security's counts, needed only where any differs by more than 1.6 times
+-- from the one before it
+counts as (
+
+    select
+        security_id,
+        known_at,
+        shares_period_end_date as period_end_date,
+        shares_unsplit,
+        row_number() over by_time as step,
+        not coalesce(
+            shares_unsplit between lag(shares_unsplit) over by_time / 1.6 and lag(shares_unsplit) over by_time * 1.6,
+            true
+        ) as is_jump
+
+    from unsplit
+
+    where shares_unsplit is not null
+
+    window by_time as (partition by security_id order by known_at)
+
+),
+
+jumpy_counts as (
+
+    select *
+
+    from counts
+
+    qualify bool_or(is_jump) over (partition by security_id)
+
+),
+
+walk as (
+
+    select
+        security_id,
+        step,
+        known_at,
+        shares_unsplit as accepted,
+        null::double as doubted,
+        null::date as doubted_period_end_date,
+        false as is_suspect
+
+    from jumpy_counts
+
+    where step = 1
+
+    union all
+
+    select
+        judged.security_id,
+        judged.step,
+        judged.known_at,
+        case when judged.is_suspect then judged.accepted else judged.shares_unsplit end as accepted,
+        case when judged.is_suspect then judged.shares_unsplit end as doubted,
+        case when judged.is_suspect then judged.period_end_date end as doubted_period_end_date,
+        judged.is_suspect
+
+    from (
+        select
+            next_count.security_id,
+            next_count.step,
+            next_count.known_at,
+            next_count.shares_unsplit,
+            next_count.period_end_date,
+            walk.accepted,
+            -- neither near the last accepted one nor a later quarter that confirms the doubted one
+            next_count.shares_unsplit not between walk.accepted / 1.6 and walk.accepted * 1.6
+            and coalesce(
+                next_count.shares_unsplit not between walk.doubted / 1.6 and walk.doubted * 1.6
+                or next_count.period_end_date <= walk.doubted_period_end_date,
+                true
+            ) as is_suspect
+
+        from walk
+
+        inner join jumpy_counts as next_count
+            on
+                walk.security_id = next_count.security_id
+                and walk.step + 1 = next_count.step
+    ) as judged
+
+),
+
+with_reasons as (
+
+    select
+        unsplit.*,
+        coalesce(walk.is_suspect, false) as is_shares_suspect,
+        {%- for item in ['revenue', 'operating_income', 'net_income', 'free_cash_flow'] %}
+        {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
+        coalesce(
+            unsplit.{{ statement }}_null_reason,
+            case when unsplit.{{ item }}_ttm is null then 'missing_item' end
+        ) as {{ item }}_ttm_null_reason,
+        {%- endfor %}
+        {%- for item in ['assets', 'equity'] %}
+        coalesce(
+            unsplit.balance_null_reason,
+            case when unsplit.{{ item }} is null then 'missing_item' end
+        ) as {{ item }}_null_reason,
+        coalesce(
+            unsplit.balance_null_reason,
+            case when unsplit.{{ item }} is null then 'missing_item' end,
+            unsplit.balance_year_ago_null_reason,
+            case when unsplit.{{ item }}_year_ago is null then 'missing_item' end
+        ) as {{ item }}_average_null_reason,
+        {%- endfor %}
+        case
+            when unsplit.shares_basic is null then 'shares_unknown'
+            when walk.is_suspect then 'shares_suspect'
+        end as shares_null_reason
+
+    from unsplit
+
+    left join walk
+        on
+            unsplit.security_id = walk.security_id
+            and unsplit.known_at = walk.known_at
+
+),
+
+final as (
+
+    select
+        ---------- keys and point in time
+        security_id,
+        known_at,
+        is_restated_value,
+
+        ---------- newest quarters: what they describe and since when they are known
+        income_period_end_date,
+        income_known_at,
+        balance_period_end_date,
+        balance_known_at,
+        cashflow_period_end_date,
+        cashflow_known_at,
+
+        ---------- sums of the four newest quarters, and the sums a year before
+        {%- for item in flows %}
+        {{ item }}_ttm,
+        {{ item }}_ttm_year_ago,
+        {%- endfor %}
+
+        ---------- levels of the newest quarter, a year before, and the mean of both
+        {%- for item in levels %}
+        {{ item }},
+        {{ item }}_year_ago,
+        {{ item }}_average,
+        {%- endfor %}
+
+        ---------- share counts of the newest quarter
+        vendor as shares_vendor,
+        shares_period_end_date,
+        shares_known_at,
+        basis_date as shares_basis_date,
+        shares_basic,
+        shares_unsplit,
+        is_shares_suspect,
+
+        ---------- ratios without a price
+        net_income_ttm / nullif(assets_average, 0) as roa,
+        case when equity_average > 0 then net_income_ttm / equity_average end as roe,
+        operating_income_ttm / nullif(revenue_ttm, 0) as operating_margin,
+
+        ---------- reasons of NULLs
+        revenue_ttm_null_reason,
+        net_income_ttm_null_reason,
+        free_cash_flow_ttm_null_reason,
+        equity_null_reason,
+        shares_null_reason,
+        coalesce(
+            net_income_ttm_null_reason,
+            assets_average_null_reason,
+            case when assets_average = 0 then 'zero_denominator' end
+        ) as roa_null_reason,
+        coalesce(
+            net_income_ttm_null_reason,
+            equity_average_null_reason,
+            case when equity_average <= 0 then 'non_positive_equity' end
+        ) as roe_null_reason,
+        coalesce(
+            operating_income_ttm_null_reason,
+            revenue_ttm_null_reason,
+            case when revenue_ttm = 0 then 'zero_denominator' end
+        ) as operating_margin_null_reason
+
+    from with_reasons
+
+)
+
+select * from final
+
+order by security_id, known_at

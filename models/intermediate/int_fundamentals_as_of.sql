@@ -1,0 +1,98 @@
+{#- What was known of a security's fundamentals at each decision, beside the price of the day: the one as-of join of the
+    fundamentals, followed by the staleness rule. A view, so that the join runs inside the tables that read it.
+    Grain: one row per (as_of_date, security_id), the rows of int_prices.
+    Market value = as-traded close x shares on the basis of the day. Where no splits are delivered (close_unadjusted is
+    NULL) the bases of prices and counts are taken as one, and the row is flagged. -#}
+
+{%- set staleness_days = setting('fundamentals_staleness_days') | int %}
+
+with
+
+prices as (
+
+    select
+        as_of_date,
+        security_id,
+        known_at,
+        decided_at,
+        close,
+        close_unadjusted
+
+    from {{ ref('int_prices') }}
+
+),
+
+steps as (
+
+    select * from {{ ref('int_fundamental_steps') }}
+
+),
+
+joined as (
+
+    select
+        prices.as_of_date,
+        prices.security_id,
+        prices.decided_at,
+        prices.close,
+        prices.close_unadjusted,
+        {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
+        prices.as_of_date - steps.{{ part }}_known_at::date as {{ part }}_age_days,
+        {%- endfor %}
+        steps.* exclude (security_id, effective_at, known_at),
+        greatest(prices.known_at, steps.known_at) as known_at
+
+    from prices
+    {{ as_of_join('prices', 'steps', right_at='effective_at') }}
+
+),
+
+served as (
+
+    select
+        ---------- keys and point in time
+        as_of_date,
+        security_id,
+        known_at,
+        decided_at,
+        income_age_days,
+        balance_age_days,
+        cashflow_age_days,
+        shares_age_days,
+
+        ---------- market value
+        case
+            when shares_age_days <= {{ staleness_days }}
+                then case when close_unadjusted is null then shares_basic else shares end
+        end as shares_at_t,
+        is_shares_suspect,
+        close_unadjusted is null as is_basis_assumed,
+        case
+            when shares_age_days <= {{ staleness_days }} and not is_shares_suspect
+                then case when close_unadjusted is null then close * shares_basic else close_unadjusted * shares end
+        end as market_value_usd,
+
+        ---------- what was known, NULL when stale
+        case when income_age_days <= {{ staleness_days }} then revenue_ttm end as revenue_ttm,
+        case when income_age_days <= {{ staleness_days }} then net_income_ttm end as net_income_ttm,
+        case when cashflow_age_days <= {{ staleness_days }} then free_cash_flow_ttm end as free_cash_flow_ttm,
+        case when balance_age_days <= {{ staleness_days }} then equity end as equity,
+        case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roa end as roa,
+        case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roe end as roe,
+        case when income_age_days <= {{ staleness_days }} then operating_margin end as operating_margin,
+        case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days,
+
+        ---------- reasons of NULLs as of the newest statements, before staleness and price
+        net_income_ttm_null_reason,
+        free_cash_flow_ttm_null_reason,
+        equity_null_reason,
+        shares_null_reason,
+        roa_null_reason,
+        roe_null_reason,
+        operating_margin_null_reason
+
+    from joined
+
+)
+
+select * from served
