@@ -447,6 +447,8 @@ def _counts(
         name, type_ = shown[column]
         counts.append(f"count({_given(name, type_)})")
         counts.append(f"count({_cast(name, type_, column)})" if _is_castable(type_, column) else "0")
+    if reader.startswith("read_csv"):  # text that is not UTF-8 shows only when it is read
+        counts += [f"count({_name(name)})" for c, (name, _) in shown.items() if c not in asked]
     try:
         row = connection.execute(f"select {', '.join(['count(*)', *counts])} from {reader}").fetchall()[0]
     except duckdb.Error as error:

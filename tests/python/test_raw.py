@@ -1,0 +1,334 @@
+"""Vendor files become typed views; a file that cannot be used is refused with column, count, example and cure."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from kairos import raw
+from kairos.errors import MarketError
+from kairos.raw import TABLES, raw_statements
+
+PRICES = "ticker,Date,Open,High,Low,Close,Adj Close,Volume\n"
+BARS = PRICES + "A,2020-01-02,1,2,1,1.5,1.4,100\nA,2020-01-03,1,2,1,1.6,1.5,200\n"
+
+
+def write(market: Path, file: str, text: str | bytes) -> Path:
+    """A file of the market, with its folders."""
+    path = market / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(text, bytes):
+        path.write_bytes(text)
+    else:
+        path.write_text(text)
+    return path
+
+
+def write_parquet(market: Path, file: str, query: str) -> Path:
+    """A Parquet file with the rows of a query."""
+    path = market / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"copy ({query}) to '{path}' (format parquet)")
+    return path
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    """The smallest market: two bars of one ticker."""
+    write(tmp_path, "yahoo/prices.csv", BARS)
+    return tmp_path
+
+
+def rows(market: Path, query: str) -> list[tuple]:
+    """Run the statements of a market and then a query."""
+    statements, _ = raw_statements(market)
+    with duckdb.connect() as connection:
+        for statement in statements:
+            connection.execute(statement)
+        return connection.execute(query).fetchall()
+
+
+def refusal(market: Path) -> str:
+    """The message with which a market is refused."""
+    with pytest.raises(MarketError) as refused:
+        raw_statements(market)
+    return str(refused.value)
+
+
+def notices(market: Path) -> str:
+    """All notices in one text."""
+    return "\n".join(raw_statements(market)[1])
+
+
+# --- what is shown
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.view)
+def test_every_table_is_a_view_of_its_declared_types_even_without_files(market, table):
+    described = rows(market, f"describe select * from {table.view}")
+    shown = {name: type_ for name, type_, *_ in described}
+    declared = {column.name: column.type for column in table.columns}
+    assert shown == declared | {"_dataset": "VARCHAR", "_file": "VARCHAR", "_row_error": "VARCHAR"}
+
+
+def test_csv_is_typed_and_says_where_it_comes_from(market):
+    found = rows(
+        market, 'select ticker, "Date", "Adj Close", "Volume", _dataset, _file, _row_error from raw.yahoo__prices'
+    )
+    assert found[0] == ("A", datetime.date(2020, 1, 2), 1.4, 100.0, "yahoo/prices", "yahoo/prices.csv", None)
+
+
+def test_several_files_of_a_table_are_one_table_each_with_its_own_dataset(market):
+    write_parquet(
+        market,
+        "yahoo/prices_spy.parquet",
+        """select 'SPY' as ticker, date '2020-01-02' as "Date", 1.0 as "Open", 2.0::float as "High", 1 as "Low",
+        1.5 as "Close", 1.5 as "Adj Close", 7::bigint as "Volume" """,
+    )
+    found = rows(market, "select _dataset, count(*), sum(Volume) from raw.yahoo__prices group by 1 order by 1")
+    assert found == [("yahoo/prices", 2, 300.0), ("yahoo/prices_spy", 1, 7.0)]
+
+
+def test_columns_in_other_order_and_case_and_further_columns_do_not_matter(tmp_path):
+    write(
+        tmp_path,
+        "yahoo/PRICES.csv",
+        "Extra,VOLUME,adj close,close,low,high,open,date,Ticker\nx,9,1,1,1,1,1,2020-01-02,A\n",
+    )
+    assert rows(tmp_path, 'select ticker, "Volume" from raw.yahoo__prices') == [("A", 9.0)]
+
+
+def test_a_byte_order_mark_and_carriage_returns_do_not_matter(tmp_path):
+    write(tmp_path, "yahoo/prices.csv", b"\xef\xbb\xbf" + BARS.replace("\n", "\r\n").encode())
+    assert rows(tmp_path, "select ticker, Volume from raw.yahoo__prices") == [("A", 100.0), ("A", 200.0)]
+
+
+def test_directories_with_spaces_quotes_and_brackets_do_not_matter(tmp_path):
+    odd = tmp_path / "it's a [market] *"
+    write(odd, "yahoo/prices.csv", BARS)
+    assert rows(odd, "select count(*) from raw.yahoo__prices") == [(2,)]
+
+
+def test_semicolon_files_with_commas_in_names_are_read(market):
+    write(
+        market,
+        "simfin/us-balance-quarterly.csv",
+        "Ticker;SimFinId;Currency;Fiscal Year;Fiscal Period;Report Date;Publish Date;"
+        "Cash, Cash Equivalents & Short Term Investments;Total Assets\n"
+        "A;1;USD;2020;Q1;2020-03-31;2020-05-01;1000;\n",
+    )
+    found = rows(
+        market,
+        'select "Fiscal Year", "Report Date", "Cash, Cash Equivalents & Short Term Investments", "Total Assets", '
+        '"Total Equity", _row_error from raw.simfin__us_balance_quarterly',
+    )
+    assert found == [(2020, datetime.date(2020, 3, 31), 1000.0, None, None, None)]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "'2014-06-09 00:00:00-04:00'",
+        "'2014-06-09'",
+        "date '2014-06-09'",
+        "timestamp '2014-06-09 00:00:00'",
+        "timestamptz '2014-06-09 04:00:00+00'",
+    ],
+)
+def test_dates_in_every_usual_form_are_dates(market, stored):
+    write_parquet(
+        market, "yahoo/actions.parquet", f"""select 'A' as ticker, {stored} as "Date", 7.0 as "Stock Splits" """
+    )
+    assert rows(market, 'select "Date", _row_error from raw.yahoo__actions') == [(datetime.date(2014, 6, 9), None)]
+
+
+def test_a_column_without_any_value_has_its_declared_type(market):
+    write_parquet(
+        market, "sp500/membership.parquet", "select 'A' as ticker, '2000-06-05' as start_date, null as end_date"
+    )
+    found = rows(market, "select typeof(end_date), end_date, _row_error from raw.sp500__membership")
+    assert found == [("DATE", None, None)]
+
+
+def test_text_among_numbers_is_null_with_an_error_of_the_row(market):
+    write(market, "yahoo/prices.csv", BARS + "B,2020-01-02,n/a,2,1,oops,1,5\nB,soon,1,2,1,1,1,\n")
+    found = rows(market, "select Open, _row_error from raw.yahoo__prices where ticker = 'B' order by Open nulls first")
+    assert found == [
+        (None, "Open='n/a' is not a number; Close='oops' is not a number"),
+        (1.0, "Date='soon' is not a date"),
+    ]
+
+
+def test_numbers_too_large_for_a_whole_number_are_errors_of_the_row(market):
+    write_parquet(
+        market,
+        "simfin/industries.parquet",
+        """select unnest([1e30, 5]) as "IndustryId", 'S' as "Sector", 'I' as "Industry" """,
+    )
+    found = rows(market, 'select "IndustryId", _row_error from raw.simfin__industries order by 1')
+    assert found == [(5, None), (None, "IndustryId='1e+30' is not a whole number")]
+
+
+# --- what is said without stopping
+
+
+def test_unknown_vendors_and_files_are_named_and_ignored(market):
+    write(market, "acme/prices.csv", "whatever")
+    write(market, "yahoo/options.csv", "whatever")
+    write(market, "yahoo/prices.txt", "whatever")
+    write(market, "notes.csv", "whatever")
+    write(market, ".hidden/x.csv", "whatever")
+    said = notices(market)
+    assert "acme/ is not a vendor this project reads (cboe, simfin, sp500, yahoo); ignored." in said
+    assert "yahoo/options.csv is ignored; tables of yahoo: prices*.csv, actions*.csv (or .parquet)." in said
+    assert "yahoo/prices.txt is ignored" in said
+    assert "notes.csv is ignored; files of a market itself: basis.csv, market.csv, spin_offs.csv (or .parquet)." in said
+    assert "hidden" not in said
+
+
+def test_a_file_without_rows_is_an_empty_table_with_a_notice(market):
+    write(market, "yahoo/actions.csv", "ticker,Date,Dividends,Stock Splits\n")
+    assert "yahoo/actions.csv has the right columns and no rows." in notices(market)
+    assert rows(market, "select count(*) from raw.yahoo__actions") == [(0,)]
+
+
+def test_the_same_table_as_csv_and_parquet_is_said(market):
+    write_parquet(market, "yahoo/prices.parquet", f"select * from read_csv('{market}/yahoo/prices.csv')")
+    assert "yahoo/: prices.csv and prices.parquet are both read" in notices(market)
+
+
+def test_basis_of_a_file_that_is_not_there_and_unknown_keys_are_said(market):
+    write(market, "basis.csv", "dataset,basis_date\nyahoo/prices,2020-01-03\nsimfin/us-income,2020-01-03\n")
+    write(market, "market.csv", "key,value\nkeeps_delisted,TRUE\ncolour,blue\n")
+    said = notices(market)
+    assert "basis.csv names 'simfin/us-income', and this market has no such file; ignored." in said
+    assert "yahoo/prices'" not in said
+    assert "market.csv: key 'colour' is not known (keeps_delisted, survivorship_biased); ignored." in said
+
+
+# --- what stops
+
+
+def test_a_missing_directory_says_how_to_set_one(tmp_path):
+    said = refusal(tmp_path / "nowhere")
+    assert f"The market's directory {tmp_path / 'nowhere'} does not exist." in said
+    assert "Set KAIROS_MARKET" in said
+    assert "kairos demo" in said
+
+
+def test_an_empty_directory_says_what_a_market_needs(tmp_path):
+    said = refusal(tmp_path)
+    assert "has no file yahoo/prices*.parquet or yahoo/prices*.csv. Found: nothing." in said
+
+
+def test_missing_prices_say_what_was_found(tmp_path):
+    write(tmp_path, "yahoo/actions.csv", "ticker,Date,Stock Splits\nA,2020-01-02,2\n")
+    assert "A market needs price bars" in refusal(tmp_path)
+    assert "Found: yahoo." in refusal(tmp_path)
+
+
+def test_prices_without_rows_stop(tmp_path):
+    write(tmp_path, "yahoo/prices.csv", PRICES)
+    assert "yahoo/prices.csv has no rows. Deliver at least one bar." in refusal(tmp_path)
+
+
+def test_a_missing_column_is_named_with_the_ones_found(tmp_path):
+    write(tmp_path, "yahoo/prices.csv", "ticker,Date,Open,High,Low,close\nA,2020-01-02,1,1,1,1\n")
+    said = refusal(tmp_path)
+    assert "yahoo/prices.csv lacks 'Adj Close', 'Volume'" in said
+    assert "Its columns are 'ticker', 'Date', 'Open', 'High', 'Low', 'close'." in said
+    assert "Rename or add what is missing." in said
+
+
+def test_a_wholly_wrong_column_is_named_with_count_example_and_cure(market):
+    write(market, "yahoo/prices.csv", PRICES + "A,02.01.2020,1,2,1,x,1,1\nA,03.01.2020,1,2,1,y,1,1\n")
+    said = refusal(market)
+    assert (
+        "yahoo/prices.csv: column 'Date' should be a date and none of its 2 values is one (example: '02.01.2020', "
+        "stored as VARCHAR). Write dates as YYYY-MM-DD."
+    ) in said
+    assert "column 'Close' should be a number and none of its 2 values is one (example: 'x'" in said
+
+
+def test_a_column_of_another_stored_type_is_named(market):
+    write_parquet(
+        market,
+        "cboe/VIX_History.parquet",
+        """select date '2020-01-02' as "DATE", true as "CLOSE" """,
+    )
+    assert (
+        "cboe/VIX_History.parquet: column 'CLOSE' should be a number and none of its 1 values is one (example: 'true', "
+        "stored as BOOLEAN)."
+    ) in refusal(market)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("yahoo/prices.parquet", b"PAR1 this is no parquet file"),
+        ("yahoo/prices.parquet", b""),
+        ("yahoo/prices_more.csv", b""),
+        ("yahoo/prices_more.csv", (PRICES + "A,2020-01-02,1,2,1,1.5,1.4,100,1,2,3\n").encode()),
+        ("yahoo/prices_more.csv", (PRICES + "A,2020-01-02,1,2\n").encode()),
+        ("yahoo/prices_more.csv", PRICES.encode() + b"\xff\xfe\x00A,2020-01-02,1,2,1,1.5,1.4,100\n"),
+    ],
+    ids=["no parquet", "empty parquet", "empty csv", "too many fields", "too few fields", "not utf-8"],
+)
+def test_an_unreadable_file_is_named(market, file, content):
+    write(market, file, content)
+    said = refusal(market)
+    assert file in said
+    assert "cannot be read" in said or "lacks" in said
+
+
+def test_a_truncated_parquet_file_is_named(market):
+    whole = write_parquet(
+        market, "yahoo/prices_more.parquet", f"select * from read_csv('{market}/yahoo/prices.csv'), range(2000)"
+    ).read_bytes()
+    write(market, "yahoo/prices_more.parquet", whole[: len(whole) // 2])
+    said = refusal(market)
+    assert "yahoo/prices_more.parquet cannot be read:" in said
+    assert "Write it again as Parquet." in said
+
+
+def test_all_problems_stand_in_one_message(market):
+    write(market, "cboe/VIX_History.csv", "DATE,OPEN\n2020-01-02,1\n")
+    write(market, "sp500/membership.csv", "ticker,start_date\nA,never\n")
+    said = refusal(market).splitlines()
+    assert len(said) == 2
+    assert "lacks 'CLOSE'" in said[0]
+    assert "'start_date' should be a date" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("basis.csv", "dataset,basis_date\nyahoo/prices,2020-01-03\nyahoo/x,soon\n", "Date='soon'"),
+        (
+            "basis.csv",
+            "dataset,basis_date\nyahoo/prices,2020-01-03\nyahoo/prices,2020-01-04\n",
+            "'yahoo/prices', 2 rows",
+        ),
+        ("basis.csv", "dataset,basis_date\n,2020-01-03\n", "an empty cell"),
+        ("market.csv", "key,value\nkeeps_delisted,perhaps\n", "keeps_delisted must be true or false, found 'perhaps'"),
+        ("spin_offs.csv", "ticker,date,factor,dataset\nA,2020-01-02,0,simfin\n", "a factor must be above 0; 1 row(s)"),
+    ],
+)
+def test_files_written_by_hand_must_be_right(market, file, content, said):
+    write(market, file, content)
+    message = refusal(market)
+    assert message.startswith(file)
+    assert said.lower() in message.lower().replace("basis_date=", "date=")
+
+
+def test_keys_of_declared_tables_are_columns_of_theirs():
+    for table in TABLES:
+        assert set(table.key) <= {column.name for column in table.columns}, table.view
+
+
+def test_vendors_are_the_folders():
+    assert raw.VENDORS == ("cboe", "simfin", "sp500", "yahoo")
