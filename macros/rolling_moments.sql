@@ -1,0 +1,69 @@
+{#- Rolling sums, squared and co-deviations over storage order, without cancellation.
+
+    rolling_moments(base, series, windows, pairs=[]) writes CTEs from the CTE `base` to `<base>_moments`, which has all
+    columns of base and, for every window n in windows:
+        sum_<x>_<n>         sum of x over the n rows ending at the row             x in series
+        m2_<x>_<n>          sum of (x - mean x)^2 over the same rows               x in series
+        m2_<x>_<y>_<n>      sum of (x - mean x)(y - mean y) over the same rows     [x, y] in pairs
+    The window of a + b rows joins the a rows ending at the row with the b rows ending a rows earlier (Chan, Golub and
+    LeVeque 1979):
+        sum = sum_a + sum_b        m2 = m2_a + m2_b + (b sum_a - a sum_b)^2 / (ab(a + b))        m2 of a pair alike.
+    Windows ascend; each is doubled and added up from the longest earlier window that divides it: 21 = 1 2 4 5 10 20 21,
+    then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. Every value is a fixed tree over its own n rows, so its bits
+    depend on nothing else. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
+    NULL; gate by row_in_run. Offsets stay below 2,048.
+    Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']]) }}" }} -#}
+{% macro rolling_moments(base, series, windows, pairs=[]) -%}
+    {#- the steps (a, b): a rows, joined by the b rows before them -#}
+    {%- set ns = namespace(steps=[], from=base) -%}
+    {%- for window in windows -%}
+        {%- set ns.unit = 1 -%}
+        {%- for earlier in windows if earlier < window and window % earlier == 0 -%}
+            {%- set ns.unit = earlier -%}
+        {%- endfor -%}
+        {%- set ns.at = ns.unit -%}
+        {%- for digit in '{0:b}'.format(window // ns.unit)[1:] -%}
+            {%- do ns.steps.append((ns.at, ns.at)) -%}
+            {%- set ns.at = 2 * ns.at -%}
+            {%- if digit == '1' -%}
+                {%- do ns.steps.append((ns.at, ns.unit)) -%}
+                {%- set ns.at = ns.at + ns.unit -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endfor -%}
+
+    {%- set moments = [] -%}
+    {%- for x in series -%}{%- do moments.append((x, x, x)) -%}{%- endfor -%}
+    {%- for x, y in pairs -%}{%- do moments.append((x ~ '_' ~ y, x, y)) -%}{%- endfor -%}
+
+    {%- for a, b in ns.steps -%}
+        {%- set to = base ~ ('_moments' if loop.last else '_' ~ (a + b)) -%}
+        {%- set ns.gap = {} -%}
+        {%- set ns.columns = [] -%}
+        {%- for x in series -%}
+            {%- set newer = x if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
+            {%- set older = 'lag(' ~ (x if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
+            {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ (a + b)) -%}
+            {%- if a == b -%}
+                {%- do ns.gap.update({x: '(' ~ newer ~ ' - ' ~ older ~ ')'}) -%}
+            {%- else -%}
+                {%- do ns.gap.update({x: '(' ~ b ~ ' * ' ~ newer ~ ' - ' ~ a ~ ' * ' ~ older ~ ')'}) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- for name, x, y in moments -%}
+            {%- set between = ns.gap[x] ~ ' * ' ~ ns.gap[y] ~ ' / ' ~ (2 * a if a == b else a * b * (a + b)) -%}
+            {%- set newer = '' if a == 1 else 'm2_' ~ name ~ '_' ~ a ~ ' + ' -%}
+            {%- set older = '' if b == 1 else 'lag(m2_' ~ name ~ '_' ~ b ~ ', ' ~ a ~ ') over () + ' -%}
+            {%- do ns.columns.append(newer ~ older ~ between ~ ' as m2_' ~ name ~ '_' ~ (a + b)) -%}
+        {%- endfor %}
+{{ to }} as (
+
+    select
+        *,
+        {{ ns.columns | join(',\n        ') }}
+    from {{ ns.from }}
+
+),
+        {%- set ns.from = to -%}
+    {%- endfor -%}
+{%- endmacro %}

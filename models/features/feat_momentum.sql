@@ -1,0 +1,60 @@
+{#- Momentum and reversal of total return.
+    Grain: one row per (as_of_date, security_id), all rows of int_prices.
+    Source: Jegadeesh and Titman (1993), Journal of Finance 48(1); reversal Jegadeesh (1990), Journal of Finance 45(3).
+    mom over n sessions needs n + 1 rows of an unbroken run, else NULL; mom_12_1 leaves out the newest 21 sessions.
+    Windows stream over storage order, security_id and as_of_date. -#}
+
+with
+
+prices as (
+
+    select
+        as_of_date,
+        security_id,
+        known_at,
+        row_in_run,
+        close_total_return as tr
+
+    from {{ ref('int_prices') }}
+
+),
+
+returns as (
+
+    select
+        *,
+        case when row_in_run > 21 then tr / nullif(lag(tr, 21) over (), 0) - 1 end as mom_1m,
+        case when row_in_run > 63 then tr / nullif(lag(tr, 63) over (), 0) - 1 end as mom_3m,
+        case when row_in_run > 126 then tr / nullif(lag(tr, 126) over (), 0) - 1 end as mom_6m,
+        case when row_in_run > 252 then tr / nullif(lag(tr, 252) over (), 0) - 1 end as mom_12m,
+        case
+            when row_in_run > 252 then lag(tr, 21) over () / nullif(lag(tr, 252) over (), 0) - 1
+        end as mom_12_1
+
+    from prices
+
+),
+
+momentum as (
+
+    select
+        ---------- keys
+        as_of_date,
+        security_id,
+
+        ---------- point in time
+        known_at,
+
+        ---------- features
+        mom_1m,
+        mom_3m,
+        mom_6m,
+        mom_12m,
+        mom_12_1,
+        -mom_1m as reversal_1m
+
+    from returns
+
+)
+
+select * from momentum

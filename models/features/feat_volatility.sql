@@ -1,0 +1,54 @@
+{#- Volatility of total return, annualised with 252 sessions; sample standard deviations of n returns ending at
+    as_of_date.
+    Grain: one row per (as_of_date, security_id), all rows of int_prices.
+    A window of n returns needs n + 1 rows of an unbroken run, else NULL. Windows stream over storage order: int_returns
+    is stored by security_id, as_of_date (tests/intermediate), and so is this table, without a sort. -#}
+
+with
+
+returns as (
+
+    select
+        as_of_date,
+        security_id,
+        known_at,
+        row_in_run,
+        r
+
+    from {{ ref('int_returns') }}
+
+),
+{{ rolling_moments('returns', ['r'], [21, 63]) }}
+deviations as (
+
+    select
+        as_of_date,
+        security_id,
+        known_at,
+        case when row_in_run > 21 then sqrt(m2_r_21 / 20) * sqrt(252) end as vol_21,
+        case when row_in_run > 63 then sqrt(m2_r_63 / 62) * sqrt(252) end as vol_63
+
+    from returns_moments
+
+),
+
+volatility as (
+
+    select
+        ---------- keys
+        as_of_date,
+        security_id,
+
+        ---------- point in time
+        known_at,
+
+        ---------- features
+        vol_21,
+        vol_63,
+        (vol_21 + vol_63) / 2 as vol_blend
+
+    from deviations
+
+)
+
+select * from volatility

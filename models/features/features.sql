@@ -1,0 +1,31 @@
+{#- The wide collector: every feature of every family named in var feature_families.
+    Grain: one row per (as_of_date, security_id), all rows of int_prices, members or not.
+    known_at is the greatest of what entered the row; a dbt test holds it against decided_at.
+    A view: the families hold the values, once. They, int_prices and int_universe have the same rows in the same order and
+    are joined by position (macro same_rows checks the keys of every row read). Scans come in that order. -#}
+{%- set families = var('feature_families') -%}
+
+select
+    ---------- keys
+    prices.as_of_date,
+    prices.security_id,
+
+    ---------- point in time
+    greatest(
+        prices.known_at
+        {%- for family in families %}, {{ family }}.known_at{% endfor %}
+    ) as known_at,
+    prices.decided_at,
+    universe.is_member,
+
+    ---------- features
+    {%- for family in families %}
+    {{ family }}.* exclude (as_of_date, security_id, known_at){{ ',' if not loop.last }}
+    {%- endfor %}
+
+from {{ ref('int_prices') }} as prices
+positional join {{ ref('int_universe') }} as universe
+{%- for family in families %}
+positional join {{ ref('feat_' ~ family) }} as {{ family }}
+{%- endfor %}
+where {{ same_rows(['prices', 'universe'] + families) }}
