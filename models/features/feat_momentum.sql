@@ -51,7 +51,8 @@ momentum as (
         mom_6m,
         mom_12m,
         mom_12_1,
-        -mom_1m as reversal_1m
+        -- not -mom_1m: a return of 0 has no minus sign
+        0 - mom_1m as reversal_1m
 
     from returns
 

@@ -3,6 +3,7 @@
     known_at is the greatest of what entered the row; a dbt test holds it against decided_at.
     A view: the families hold the values, once. They, int_prices and int_universe have the same rows in the same order and
     are joined by position (macro same_rows checks the keys of every row read). Scans come in that order. -#}
+{{ config(materialized="view") }}
 {%- set families = var('feature_families') -%}
 
 select

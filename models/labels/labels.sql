@@ -2,6 +2,7 @@
     Grain: one row per (as_of_date, security_id) of int_prices that has any label.
     The only columns of the project that look forward (DESIGN rule: nothing but a fold's training window reads them).
     A view over members that have the same rows in the same order (macro same_rows). -#}
+{{ config(materialized="view") }}
 {%- set names = var('label_names') -%}
 
 select
