@@ -19,7 +19,9 @@ returns as (
     from {{ ref('int_returns') }}
 
 ),
+
 {{ rolling_moments('returns', ['r', 'm'], [21, 63, 252], pairs=[['r', 'm']]) }}
+
 betas as (
 
     select

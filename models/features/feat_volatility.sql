@@ -18,7 +18,9 @@ returns as (
     from {{ ref('int_returns') }}
 
 ),
+
 {{ rolling_moments('returns', ['r'], [21, 63]) }}
+
 deviations as (
 
     select

@@ -4,7 +4,7 @@
     A view: the families hold the values, once. They, int_prices and int_universe have the same rows in the same order and
     are joined by position (macro same_rows checks the keys of every row read). Scans come in that order. -#}
 {{ config(materialized="view") }}
-{%- set families = var('feature_families') -%}
+{%- set families = var('feature_families') %}
 
 select
     ---------- keys
@@ -13,15 +13,18 @@ select
 
     ---------- point in time
     greatest(
+        {%- for family in families %}
+        {{ family }}.known_at,
+        {%- endfor %}
         prices.known_at
-        {%- for family in families %}, {{ family }}.known_at{% endfor %}
     ) as known_at,
     prices.decided_at,
     universe.is_member,
 
     ---------- features
     {%- for family in families %}
-    {{ family }}.* exclude (as_of_date, security_id, known_at){{ ',' if not loop.last }}
+    {{ family }}.* exclude (as_of_date, security_id, known_at)
+    {%- if not loop.last %},{% endif %}
     {%- endfor %}
 
 from {{ ref('int_prices') }} as prices

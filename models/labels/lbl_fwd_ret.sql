@@ -29,25 +29,38 @@ prices as (
 
 ),
 
--- what stands at the entry and at each exit inside the same run; NULL where a bar there is missing or stale
+-- the entry (0) and the exits: rows of the same run are as many rows as sessions away
 ahead as not materialized (
+
+    select
+        {% for h in [0] + horizons %}
+        lead(row_in_run, {{ lag + h }}) over () = row_in_run + {{ lag + h }} as is_same_run_{{ h }},
+        lead(is_stale, {{ lag + h }}) over () as is_stale_{{ h }},
+        lead(tr, {{ lag + h }}) over () as tr_{{ h }},
+        lead(as_of_date, {{ lag + h }}) over () as date_{{ h }},
+        {% endfor %}
+        as_of_date,
+        security_id,
+        session_index
+
+    from prices
+
+),
+
+-- fresh bars there, else NULL
+reached as not materialized (
 
     select
         as_of_date,
         security_id,
         session_index,
-        case
-            when lead(row_in_run, {{ lag }}) over () = row_in_run + {{ lag }} and not lead(is_stale, {{ lag }}) over ()
-                then lead(tr, {{ lag }}) over ()
-        end as tr_entry,
-        {%- for h in horizons %}
-        lead(row_in_run, {{ lag + h }}) over () = row_in_run + {{ lag + h }}
-        and not lead(is_stale, {{ lag + h }}) over () as is_plain_{{ h }},
-        lead(tr, {{ lag + h }}) over () as tr_exit_{{ h }},
-        lead(as_of_date, {{ lag + h }}) over () as exit_date_{{ h }}{{ ',' if not loop.last }}
+        {%- for h in [0] + horizons %}
+        case when is_same_run_{{ h }} and not is_stale_{{ h }} then tr_{{ h }} end as tr_{{ h }},
+        date_{{ h }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
-    from prices
+    from ahead
 
 ),
 
@@ -57,12 +70,18 @@ plain as (
         as_of_date,
         security_id,
         {%- for h in horizons %}
-        case when is_plain_{{ h }} then tr_exit_{{ h }} / nullif(tr_entry, 0) - 1 end as fwd_ret_{{ h }}d,
-        case when is_plain_{{ h }} and tr_entry is not null then exit_date_{{ h }} end as label_end_date_{{ h }}d
-        {{- ',' if not loop.last }}
+        tr_{{ h }} / nullif(tr_0, 0) - 1 as fwd_ret_{{ h }}d,
+        case when tr_{{ h }} / nullif(tr_0, 0) is not null then date_{{ h }} end as label_end_date_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
-    from ahead
+    from reached
+
+),
+
+horizons as (
+
+    select unnest({{ horizons }}) as horizon
 
 ),
 
@@ -70,23 +89,20 @@ plain as (
 unsettled as (
 
     select
-        ahead.as_of_date,
-        ahead.security_id,
+        reached.as_of_date,
+        reached.security_id,
         horizons.horizon,
-        ahead.session_index + {{ lag }} as entry_index,
-        ahead.session_index + {{ lag }} + horizons.horizon as exit_index
+        reached.session_index + {{ lag }} as entry_index,
+        reached.session_index + {{ lag }} + horizons.horizon as exit_index
 
-    from ahead
-    cross join (select unnest({{ horizons }}) as horizon) as horizons
+    from reached
+    cross join horizons
     where
-        not coalesce(
-            case horizons.horizon
-                {%- for h in horizons %}
-                when {{ h }} then ahead.is_plain_{{ h }}
-                {%- endfor %}
-            end,
-            false
-        )
+        case horizons.horizon
+            {%- for h in horizons %}
+            when {{ h }} then reached.tr_{{ h }} is null
+            {%- endfor %}
+        end
 
 ),
 
@@ -173,7 +189,8 @@ exceptions as (
         security_id,
         {%- for h in horizons %}
         max(fwd_ret) filter (where horizon = {{ h }}) as fwd_ret_{{ h }}d,
-        max(label_end_date) filter (where horizon = {{ h }}) as label_end_date_{{ h }}d{{ ',' if not loop.last }}
+        max(label_end_date) filter (where horizon = {{ h }}) as label_end_date_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from settled
@@ -196,8 +213,8 @@ labelled as (
 
         ---------- when each is settled
         {%- for h in horizons %}
-        coalesce(plain.label_end_date_{{ h }}d, exceptions.label_end_date_{{ h }}d)
-            as label_end_date_{{ h }}d{{ ',' if not loop.last }}
+        coalesce(plain.label_end_date_{{ h }}d, exceptions.label_end_date_{{ h }}d) as label_end_date_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from plain

@@ -13,7 +13,8 @@ fwd_ret as (
         fwd_ret.as_of_date,
         fwd_ret.security_id,
         {%- for h in horizons %}
-        case when universe.is_member then fwd_ret.fwd_ret_{{ h }}d end as fwd_ret_{{ h }}d{{ ',' if not loop.last }}
+        case when universe.is_member then fwd_ret.fwd_ret_{{ h }}d end as fwd_ret_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from {{ ref('lbl_fwd_ret') }} as fwd_ret
@@ -30,7 +31,8 @@ medians as (
         case
             when count(fwd_ret_{{ h }}d) >= {{ setting('min_cross_section') }}
                 then quantile_cont(fwd_ret_{{ h }}d, 0.5)
-        end as median_{{ h }}d{{ ',' if not loop.last }}
+        end as median_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from fwd_ret
@@ -47,7 +49,8 @@ outperform as (
 
         ---------- labels
         {%- for h in horizons %}
-        (fwd_ret.fwd_ret_{{ h }}d > medians.median_{{ h }}d)::tinyint as outperform_{{ h }}d{{ ',' if not loop.last }}
+        (fwd_ret.fwd_ret_{{ h }}d > medians.median_{{ h }}d)::tinyint as outperform_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from fwd_ret

@@ -24,7 +24,8 @@ updown as (
             when fwd_ret_{{ h }}d > 0.01 * sqrt({{ h }} / 5) then 2
             when fwd_ret_{{ h }}d < -0.01 * sqrt({{ h }} / 5) then 0
             when fwd_ret_{{ h }}d is not null then 1
-        end::tinyint as updown_{{ h }}d{{ ',' if not loop.last }}
+        end::tinyint as updown_{{ h }}d
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from fwd_ret

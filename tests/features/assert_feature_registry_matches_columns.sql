@@ -5,7 +5,8 @@
 with
 
 columns_built as (
-{% for family in var('feature_families') %}
+
+    {% for family in var('feature_families') %}
     {%- set relation = ref('feat_' ~ family) %}
     select
         '{{ family }}' as feature_family,
@@ -16,8 +17,9 @@ columns_built as (
         table_schema = '{{ relation.schema }}'
         and table_name = '{{ relation.identifier }}'
         and column_name not in ('as_of_date', 'security_id', 'known_at')
-    {{ 'union all' if not loop.last }}
-{%- endfor %}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+
 ),
 
 registered as (
