@@ -1,0 +1,1 @@
+"""Benchmarks: ratios measured side by side, after both sides have given equal rows."""

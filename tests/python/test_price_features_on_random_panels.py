@@ -1,0 +1,212 @@
+"""The price features of the compiled models against numpy, window by window, on panels with gaps, listings and stale rows."""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+
+from bench import compiled
+
+FAMILIES = ["price", "momentum", "volatility", "beta"]
+KEYS = ["security_id", "session_index"]
+
+
+@st.composite
+def panels(draw) -> pd.DataFrame:
+    """Rows of int_prices and int_returns: 2 to 4 securities, each of 1 to 3 unbroken runs of 1 to 300 rows."""
+    seed = draw(st.integers(0, 2**32 - 1))
+    runs = draw(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=3), min_size=2, max_size=4))
+    missing_market = draw(st.lists(st.integers(0, 400), max_size=2))
+    market_is_still = draw(st.booleans())
+    rng = np.random.default_rng(seed)
+    market = np.zeros(1000) if market_is_still else rng.normal(0, 0.01, 1000)
+    market[missing_market] = np.nan
+    rows = []
+    for security_id, lengths in enumerate(runs, start=1):
+        start = int(rng.integers(0, 50))
+        for length in lengths:
+            sessions = start + np.arange(length)
+            growth = 1 + rng.normal(0, 0.03, length)
+            growth[rng.random(length) < 0.05] = 1.0
+            close = rng.uniform(1, 500) * np.cumprod(growth)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "security_id": security_id,
+                        "session_index": sessions,
+                        "row_in_run": np.arange(1, length + 1),
+                        "high": close * (1 + rng.random(length) / 50),
+                        "low": close * (1 - rng.random(length) / 50),
+                        "close": close,
+                        "close_total_return": close * rng.uniform(0.5, 1.5),
+                        "adv_20": rng.uniform(1e5, 1e9, length),
+                        "m": market[sessions],
+                    }
+                )
+            )
+            start += length + int(rng.integers(6, 40))
+    return pd.concat(rows, ignore_index=True)
+
+
+def built(panel: pd.DataFrame) -> pd.DataFrame:
+    """The families' tables made by the project's SQL from a panel, in storage order."""
+    with duckdb.connect() as con:
+        con.execute("set threads = 2")
+        con.execute("create schema intermediate")
+        con.execute(
+            """create table intermediate.int_prices as
+            select *, date '2000-01-01' + session_index::integer as as_of_date, timestamp '2000-01-01' as known_at
+            from panel order by security_id, session_index"""
+        )
+        con.execute(
+            """create table intermediate.int_returns as
+            select as_of_date, security_id, known_at, row_in_run, m,
+                case when row_in_run > 1 then close_total_return / lag(close_total_return) over () - 1 end as r
+            from intermediate.int_prices"""
+        )
+        compiled.build(con, [f"feat_{family}" for family in FAMILIES])
+        frames = [con.sql(f"from features.feat_{family}").df() for family in FAMILIES]
+    for frame in frames[1:]:
+        assert (frame[["security_id", "as_of_date"]] == frames[0][["security_id", "as_of_date"]]).all(axis=None)
+    return pd.concat([frames[0], *[frame.iloc[:, 3:] for frame in frames[1:]]], axis=1)
+
+
+def windows(values: np.ndarray, n: int) -> np.ndarray:
+    """(rows, n) windows ending at each row; NaN where the window reaches before the first row."""
+    padded = np.concatenate([np.full(n - 1, np.nan), values])
+    return sliding_window_view(padded, n)
+
+
+def deviation(r: np.ndarray, n: int) -> np.ndarray:
+    """Annualised sample standard deviation of n returns."""
+    return np.std(windows(r, n), axis=1, ddof=1) * np.sqrt(252)
+
+
+def beta(r: np.ndarray, m: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """(beta, annualised residual volatility) over n pairs."""
+    r_windows, m_windows = windows(r, n), windows(m, n)
+    r_gap = r_windows - r_windows.mean(axis=1, keepdims=True)
+    m_gap = m_windows - m_windows.mean(axis=1, keepdims=True)
+    variance = (m_gap**2).sum(axis=1)
+    still = m_windows.max(axis=1) == m_windows.min(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(still, np.nan, (r_gap * m_gap).sum(axis=1) / variance)
+    left = ((r_gap - slope[:, None] * m_gap) ** 2).sum(axis=1)
+    return slope, np.sqrt(left / (n - 1)) * np.sqrt(252)
+
+
+def expected(panel: pd.DataFrame) -> pd.DataFrame:
+    """All price features from their definitions, run by run."""
+    runs = []
+    for _, run in panel.groupby([panel["security_id"], (panel["row_in_run"] == 1).cumsum()], sort=False):
+        tr = run["close_total_return"].to_numpy()
+        past = {n: np.concatenate([np.full(n, np.nan), tr])[: len(tr)] for n in (1, 5, 21, 63, 126, 252)}
+        r = tr / past[1] - 1
+        m = run["m"].to_numpy()
+        feature = pd.DataFrame({"adv_20": run["adv_20"].to_numpy()})
+        feature["hl_ratio"] = (run["high"] / run["low"]).to_numpy()
+        feature["range_pct"] = ((run["high"] - run["low"]) / run["close"]).to_numpy()
+        feature["ret_5d"] = tr / past[5] - 1
+        feature["ret_21d"] = tr / past[21] - 1
+        for name, n in {"mom_1m": 21, "mom_3m": 63, "mom_6m": 126, "mom_12m": 252}.items():
+            feature[name] = tr / past[n] - 1
+        feature["mom_12_1"] = past[21] / past[252] - 1
+        feature["reversal_1m"] = -feature["mom_1m"]
+        feature["vol_21"], feature["vol_63"] = deviation(r, 21), deviation(r, 63)
+        feature["vol_blend"] = (feature["vol_21"] + feature["vol_63"]) / 2
+        feature["beta_21d"], _ = beta(r, m, 21)
+        feature["beta_63d"], feature["resid_vol_63d"] = beta(r, m, 63)
+        feature["beta_252d"], _ = beta(r, m, 252)
+        runs.append(feature)
+    return pd.concat(runs, ignore_index=True)
+
+
+def assert_close(got: pd.Series, want: pd.Series, tolerance: float = 1e-9) -> None:
+    """Same rows missing; |a - b| <= tolerance x max(|b|, median |column|)."""
+    pd.testing.assert_series_equal(got.isna(), want.isna(), check_names=False, obj=f"NULLs of {want.name}")
+    scale = np.maximum(want.abs(), want.abs().median())
+    worst = ((got - want).abs() / scale.where(scale > 0, 1)).max()
+    assert not worst > tolerance, f"{want.name} is off by {worst:.2e}"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(panel=panels())
+def test_features_equal_their_definitions_when_runs_break(panel):
+    got, want = built(panel), expected(panel)
+    assert len(got) == len(want)
+    for column in want:
+        assert_close(got[column].astype(float), want[column])
+
+
+def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
+    rng = np.random.default_rng(3)
+    rows = []
+    for security_id in range(1, 4):
+        close = 20 * np.cumprod(1 + rng.normal(0, 0.02, 700))
+        rows.append(
+            pd.DataFrame(
+                {
+                    "security_id": security_id,
+                    "session_index": np.arange(700),
+                    "row_in_run": np.arange(1, 701),
+                    "high": close * 1.01,
+                    "low": close * 0.99,
+                    "close": close,
+                    "close_total_return": close,
+                    "adv_20": close * 1e5,
+                    "m": np.random.default_rng(5).normal(0, 0.01, 700),
+                }
+            )
+        )
+    panel = pd.concat(rows, ignore_index=True)
+    whole = built(panel)
+    cut = built(panel[panel["session_index"] <= 480].reset_index(drop=True))
+    kept = whole[(panel["session_index"] <= 480).to_numpy()].reset_index(drop=True)
+    assert cut["beta_252d"].notna().sum() == 3 * (481 - 252)
+    for column in cut.columns[3:]:
+        assert cut[column].to_numpy().tobytes() == kept[column].to_numpy().tobytes(), column
+
+
+def test_variance_does_not_cancel_when_the_mean_is_large():
+    rng = np.random.default_rng(11)
+    x = 1e6 + rng.normal(0, 1e-2, 300)
+    with duckdb.connect() as con:
+        con.execute("create schema intermediate")
+        con.execute(
+            """create table intermediate.int_returns as select date '2000-01-01' + i::integer as as_of_date,
+            1 as security_id, timestamp '2000-01-01' as known_at, (i + 1)::integer as row_in_run, x[i + 1] as r
+            from (select $x::double[] as x), range(300) as r (i) order by i""",
+            {"x": x.tolist()},
+        )
+        compiled.build(con, ["feat_volatility"])
+        got = con.sql("select vol_63 from features.feat_volatility").df()["vol_63"].to_numpy()
+    want = deviation(x - 1e6, 63)
+    assert np.nanmax(np.abs(got[63:] / want[63:] - 1)) < 1e-9
+
+
+@pytest.mark.parametrize("missing", ["feat_beta", "feat_price"])
+def test_collector_refuses_families_with_other_rows(missing):
+    """A family left unbuilt after new prices must stop the query, not shift one security's values to another."""
+    with duckdb.connect() as con:
+        con.execute("create schema intermediate; create schema features")
+        con.execute(
+            """create table intermediate.int_prices as select date '2000-01-01' + (i // 3)::integer as as_of_date,
+            i % 3 as security_id, timestamp '2000-01-01' as known_at, timestamp '2000-01-01' as decided_at,
+            from range(30) as r (i) order by security_id, as_of_date"""
+        )
+        con.execute("create table intermediate.int_universe as select *, true as is_member from intermediate.int_prices")
+        for name in ["price", "momentum", "volatility", "beta", "fundamental"]:
+            con.execute(
+                f"""create table features.feat_{name} as select as_of_date, security_id, known_at, 1.0 as x_{name}
+                from intermediate.int_prices order by security_id, as_of_date"""
+            )
+        compiled.build(con, ["features"])
+        assert con.sql("select count(*), sum(x_beta) from features.features").fetchone() == (30, 30)
+        con.execute(f"delete from features.{missing} where security_id = 1 and as_of_date = '2000-01-05'")
+        with pytest.raises(duckdb.Error, match="do not have the same rows"):
+            con.sql("select count(*) from features.features").fetchone()
