@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from kairos.errors import SpecError
+from kairos.raw import TABLES, Table
 from kairos.sessions import closes
 
 END = date(2023, 12, 29)  # the market's last session; statements are on the splits of SIMFIN_BASIS
@@ -32,26 +33,7 @@ SECTORS = {
     "Basic Materials": ("Chemicals", "Steel"),
     "Utilities": ("Utilities - Regulated", "Utilities - Power Producers"),
 }
-INCOME = """Revenue|Cost of Revenue|Gross Profit|Operating Expenses|Selling, General & Administrative
-Research & Development|Depreciation & Amortization|Operating Income (Loss)|Non-Operating Income (Loss)
-Interest Expense, Net|Pretax Income (Loss), Adj.|Abnormal Gains (Losses)|Pretax Income (Loss)
-Income Tax (Expense) Benefit, Net|Income (Loss) from Continuing Operations|Net Extraordinary Gains (Losses)|Net Income
-Net Income (Common)"""
-BALANCE = """Cash, Cash Equivalents & Short Term Investments|Accounts & Notes Receivable|Inventories
-Total Current Assets|Property, Plant & Equipment, Net|Long Term Investments & Receivables|Other Long Term Assets
-Total Noncurrent Assets|Total Assets|Payables & Accruals|Short Term Debt|Total Current Liabilities|Long Term Debt
-Total Noncurrent Liabilities|Total Liabilities|Share Capital & Additional Paid-In Capital|Treasury Stock
-Retained Earnings|Total Equity|Total Liabilities & Equity"""
-CASHFLOW = """Net Income/Starting Line|Depreciation & Amortization|Non-Cash Items|Change in Working Capital
-Change in Accounts Receivable|Change in Inventories|Change in Accounts Payable|Change in Other
-Net Cash from Operating Activities|Change in Fixed Assets & Intangibles|Net Change in Long Term Investment
-Net Cash from Acquisitions & Divestitures|Net Cash from Investing Activities|Dividends Paid
-Cash from (Repayment of) Debt|Cash from (Repurchase of) Equity|Net Cash from Financing Activities|Net Change in Cash"""
-ITEMS = {
-    "us-income-quarterly": INCOME.replace("\n", "|").split("|"),
-    "us-balance-quarterly": BALANCE.replace("\n", "|").split("|"),
-    "us-cashflow-quarterly": CASHFLOW.replace("\n", "|").split("|"),
-}
+STATEMENTS = {table.stem.rstrip("*"): table for table in TABLES if table.name.endswith("_quarterly")}
 
 
 @dataclass(frozen=True)
@@ -86,13 +68,16 @@ def write_market(out: Path, securities: int = 100, years: float = 6, seed: int =
     prices, dividends = bars(rng, companies, statements, market, close, days)
     splits = [(companies.tickers[k], day, factor) for k, day, factor in companies.splits]
     names, industries = company_tables(companies)
-    basis = {"yahoo/prices": END} | {f"simfin/{table}": SIMFIN_BASIS for table in ITEMS}
+    basis = {"yahoo/prices": END} | {f"simfin/{table}": SIMFIN_BASIS for table in STATEMENTS}
     files = {
         "yahoo/prices.parquet": prices,
         "yahoo/actions.parquet": actions(splits, dividends),
         "simfin/us-companies.parquet": names,
         "simfin/industries.parquet": industries,
-        **{f"simfin/{name}.parquet": statement_table(rng, companies, statements, ITEMS[name]) for name in ITEMS},
+        **{
+            f"simfin/{name}.parquet": statement_table(rng, companies, statements, table)
+            for name, table in STATEMENTS.items()
+        },
         "cboe/VIX_History.parquet": pa.table({"DATE": days} | {name: vix * k for name, k in VIX_BAR.items()}),
         "basis.csv": pa.table({"dataset": list(basis), "basis_date": list(basis.values())}),
         "market.csv": pa.table({"key": ["keeps_delisted", "survivorship_biased"], "value": ["true", "false"]}),
@@ -307,7 +292,7 @@ def company_tables(co: Companies) -> tuple[pa.Table, pa.Table]:
     return pa.table(companies), pa.table(ids)
 
 
-def statement_table(rng: np.random.Generator, co: Companies, st: dict[str, np.ndarray], items: list[str]) -> pa.Table:
+def statement_table(rng: np.random.Generator, co: Companies, st: dict[str, np.ndarray], declared: Table) -> pa.Table:
     """One quarterly statement: what is not simulated is NULL, and so are about 1.5% of the numbers that are."""
     revenue, income, assets, equity = st["revenue"], st["income"], st["assets"], st["equity"]
     pretax, depreciation, debt = income / 0.79, 0.05 * revenue, 0.45 * (assets - equity)
@@ -348,7 +333,6 @@ def statement_table(rng: np.random.Generator, co: Companies, st: dict[str, np.nd
         later[k] *= factor if day > END else 1.0
     shares = st["shares"] * later[st["company"]]
     numbers = {"Shares (Basic)": shares, "Shares (Diluted)": 1.02 * shares}
-    numbers |= {item: lines.get(item, np.full(shares.size, np.nan)) for item in items}
     table = {
         "Ticker": [co.tickers[k] for k in st["company"]],
         "SimFinId": 900001 + st["company"],
@@ -359,6 +343,8 @@ def statement_table(rng: np.random.Generator, co: Companies, st: dict[str, np.nd
         "Publish Date": st["published"],
         "Restated Date": st["restated"],
     }
+    items = [column.name for column in declared.columns if column.name not in {*table, *numbers}]
+    numbers |= {item: lines.get(item, np.full(shares.size, np.nan)) for item in items}
     for name, values in numbers.items():
         missing = np.isnan(values) | (rng.random(values.size) < 0.015)
         table[name] = pa.array(np.where(missing, 0, np.round(values)).astype(np.int64), mask=missing)
