@@ -3,7 +3,7 @@
 What is compared follows from the project, not from a list of exceptions:
 
 * every model of the dated layers that has an `as_of_date`, or the column its `meta.date_column` names; a model with
-  neither must say why in `meta.undated`. Tables of `intermediate` may be dated by `known_at`.
+  neither must say why in `meta.undated`.
 * every column but those that look forward (rule 9: they begin with one of FORWARD), and those that may differ between
   two builds of the same files (they end in one of VOLATILE). Labels are a layer of their own and forward as a whole.
 * rows are matched by the key of the model's `unique_key` test, else by every column that is no measurement.
@@ -155,20 +155,14 @@ def _columns(con: duckdb.DuckDBPyConnection, model: Model) -> dict[str, str]:
 
 
 def _date_column(model: Model, columns: dict[str, str]) -> str | None:
-    """The column that dates a model's rows: declared, as_of_date, or known_at in the canonical layer.
-
-    `meta.undated` does not excuse a model that has an as_of_date.
-    """
+    """The column that dates a model's rows: declared, or as_of_date, whatever meta.undated says."""
     if model.date_column:
         if model.date_column not in columns:
             raise ProofError(
                 f"{model.schema}.{model.name} names meta.date_column {model.date_column}, and has no such column."
             )
         return model.date_column
-    if "as_of_date" in columns:
-        return "as_of_date"
-    is_canonical = model.schema == "intermediate" and "known_at" in columns and not model.undated
-    return "known_at" if is_canonical else None
+    return "as_of_date" if "as_of_date" in columns else None
 
 
 def _has_rows(con: duckdb.DuckDBPyConnection, model: Model) -> bool:

@@ -173,7 +173,7 @@ def test_moments_are_held_against_the_close_of_the_cut(tmp_path):
     sql = """create table intermediate.events as select * from (values
         (timestamp '2023-03-15 20:00:00', 1.0::double), (timestamp '2023-03-15 23:59:59', {})) t(known_at, x)"""
     whole, copy = warehouse(tmp_path / "a", sql.format(2)), warehouse(tmp_path / "b", sql.format(3))
-    rows = compare(whole, copy, [Model("events", "intermediate", None, None, ("known_at",))], CUT)
+    rows = compare(whole, copy, [Model("events", "intermediate", "known_at", None, ("known_at",))], CUT)
     assert {(row.rows_compared, row.rows_different) for row in rows} == {(1, 0)}
 
 
