@@ -31,6 +31,7 @@ arrivals as (
         security_id,
         statement,
         known_at,
+        max(usable_at) as usable_at,
         max(period_end_date) as period_end_date,
         count(*) filter (where version = 1) as new_quarters
 
@@ -46,6 +47,7 @@ moments as (
         security_id,
         statement,
         known_at,
+        usable_at,
         max(period_end_date) over so_far as newest_period_end_date,
         sum(new_quarters) over so_far as known_quarters
 
@@ -65,7 +67,8 @@ known_then as (
         moments.security_id,
         moments.statement,
         moments.known_at,
-        any_value(moments.known_quarters) as known_quarters,
+        max(moments.usable_at) as usable_at,
+        max(moments.known_quarters) as known_quarters,
         -- newest first: report_id rises with the period's end
         list(reports.report_id order by reports.report_id desc) as report_ids,
         list(reports.period_end_date order by reports.report_id desc) as period_end_dates
@@ -107,6 +110,7 @@ quarters as (
         security_id,
         statement,
         known_at,
+        usable_at,
         period_end_dates[1] as period_end_date,
         case
             when known_quarters < 4 then 'fewer_than_four_quarters'
@@ -135,6 +139,7 @@ statement_states as (
         quarters.security_id,
         quarters.statement,
         quarters.known_at,
+        quarters.usable_at,
         quarters.period_end_date,
         quarters.ttm_null_reason,
         quarters.year_ago_null_reason,
@@ -178,11 +183,14 @@ statement_states as (
 
 events as (
 
-    select distinct
+    select
         security_id,
-        known_at
+        known_at,
+        max(usable_at) as usable_at
 
     from statement_states
+
+    group by security_id, known_at
 
 ),
 
@@ -191,6 +199,7 @@ met as (
     select
         events.security_id,
         events.known_at,
+        events.usable_at,
         {%- for statement in statements %}
         {{ statement }}.period_end_date as {{ statement }}_period_end_date,
         {{ statement }}.quarter_known_at as {{ statement }}_known_at,
@@ -406,6 +415,7 @@ final as (
         ---------- keys and point in time
         security_id,
         known_at,
+        usable_at,
         is_restated_value,
 
         ---------- newest quarters: what they describe and since when they are known

@@ -60,6 +60,7 @@ with_shares as (
         ---------- keys and point in time
         states.security_id,
         states.effective_at,
+        greatest(states.effective_at, states.usable_at) as usable_at,
         states.known_at,
         states.income_known_at,
         states.balance_known_at,

@@ -1,8 +1,9 @@
 {#- Quarterly statements of all vendors, linked to securities; a restatement is one more version of its period.
     Grain: one row per security_id, statement, period_end_date and version (the newest version is the largest).
-    A row belongs to the spell that is live on its publish date, else to the next one that begins within 400 days. The
-    last spell counts as live for ever and an earlier one until its stale rows have ended: whether a spell ends may only
-    matter on dates on which that end is known, or a warehouse without the future would link otherwise. -#}
+    A row belongs to the spell that is live on its publish date, else to the next one that begins within 400 days. That
+    a spell has ended shows only when the next begins: until then, and for ever in its own history, it keeps what is
+    published after its last bar (nothing of it trades that could use it), and the next spell has the row too, usable
+    from its first day. So a warehouse without the future links the same. -#}
 
 with
 
@@ -25,44 +26,39 @@ spells as (
         security_id,
         ticker,
         first_price_date,
-        last_price_date,
-        lead(first_price_date) over (partition by ticker order by spell_number) is null as is_last_spell
+        lag(last_price_date) over by_ticker as earlier_last_price_date,
+        lead(first_price_date) over by_ticker as next_first_price_date
 
     from {{ ref('int_securities') }}
 
+    window by_ticker as (partition by ticker order by spell_number)
+
 ),
 
-candidates as (
+linked as (
 
     select
         spells.security_id,
-        spells.first_price_date,
-        statements.*,
-        -- a stale row ends 5 sessions after the last bar: two weeks cover them
-        spells.first_price_date <= statements.published_date
-        and (spells.is_last_spell or statements.published_date <= spells.last_price_date + 14) as is_live
+        greatest(statements.known_at, spells.first_price_date::timestamp) as usable_at,
+        statements.*
 
     from statements
 
     inner join spells
         on statements.ticker = spells.ticker
 
-),
-
-linked as (
-
-    select *
-
-    from candidates
-
     where
-        is_live
-        or (first_price_date > published_date and first_price_date - published_date <= 400)
-
-    qualify row_number() over (
-        partition by vendor, statement, ticker, period_end_date, published_date, restated_date
-        order by is_live desc, first_price_date asc
-    ) = 1
+        -- published in the spell, or after it and before the next
+        (
+            statements.published_date >= spells.first_price_date
+            and statements.published_date < coalesce(spells.next_first_price_date, date 'infinity')
+        )
+        -- published before the spell: before the first, or when the stale rows of the one before (5 sessions) had ended
+        or (
+            statements.published_date < spells.first_price_date
+            and statements.published_date >= spells.first_price_date - 400
+            and statements.published_date > coalesce(spells.earlier_last_price_date + 14, date '-infinity')
+        )
 
 ),
 
@@ -79,6 +75,7 @@ versioned as (
 
         ---------- point in time
         known_at,
+        usable_at,
         row_number() over (
             partition by security_id, statement, period_end_date
             order by

@@ -39,7 +39,7 @@ joined as (
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
         prices.as_of_date - steps.{{ part }}_known_at::date as {{ part }}_age_days,
         {%- endfor %}
-        steps.* exclude (security_id, effective_at, known_at),
+        steps.* exclude (security_id, effective_at, usable_at, known_at),
         greatest(prices.known_at, steps.known_at) as known_at
 
     from prices
