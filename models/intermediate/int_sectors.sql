@@ -1,5 +1,5 @@
-{#- Sector and industry of a security from a date on. A vendor that delivers only today's gives one row, valid from the
-    calendar's beginning and flagged is_snapshot: nobody can tell from it what the sector was then.
+{#- Sector and industry of a security from a date on. A vendor that delivers only today's gives one row, valid from
+    the first bar on and flagged is_snapshot: nobody can tell from it what the sector was then.
     Grain: one row per security and valid_from. Source: simfin companies. -#}
 
 with
@@ -14,15 +14,21 @@ spells as (
 
     select * from {{ ref('int_spells') }}
 
+),
+
+sessions as (
+
+    select * from {{ ref('int_sessions') }}
+
 )
 
 select
     ---------- keys
     spells.security_id,
-    companies.known_at::date as valid_from,
+    greatest(companies.known_at::date, sessions.session_date) as valid_from,
 
     ---------- point in time
-    companies.known_at,
+    greatest(companies.known_at, sessions.closes_at) as known_at,
 
     ---------- sector
     companies.sector,
@@ -34,6 +40,9 @@ from companies
 inner join spells
     on companies.ticker = spells.ticker
 
+inner join sessions
+    on spells.first_session_index = sessions.session_index
+
 where companies.sector is not null
 
-order by spells.security_id, companies.known_at
+order by spells.security_id, valid_from
