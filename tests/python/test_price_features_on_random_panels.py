@@ -1,4 +1,4 @@
-"""The price features of the compiled models against numpy, window by window, on panels with gaps, listings and stale rows."""
+"""Price features of the compiled models against numpy, window by window, on panels with gaps and stale rows."""
 
 from __future__ import annotations
 
