@@ -121,5 +121,5 @@ def real_market(us_large: Path, tmp_path_factory: pytest.TempPathFactory) -> Rea
     warehouse = folder / "kairos.duckdb"
     # seeds and models only: the data tests of a real build have their own run
     only = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-    dbt("build", "-s", "+features.features", *only, market=market, warehouse=warehouse)
+    dbt("build", "-s", "+features.features", "int_market_values", *only, market=market, warehouse=warehouse)
     return RealMarket(market=market, warehouse=warehouse, tickers=tuple(tickers))
