@@ -318,6 +318,7 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
     """
     files, notices = _find_files(market_dir)
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    connection.execute("set enable_progress_bar = false")
     statements = ["create schema if not exists raw"]
     problems: list[str] = []
     try:

@@ -14,6 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from kairos.proof.build import Builder
+
 ROOT = Path(__file__).resolve().parents[2]
 # Splits after the prices' basis date: a market value is 2 to 15 times wrong when the two bases are mixed up.
 SPLIT_AFTER_THE_PRICES = ["LRCX", "ORLY", "SMCI", "ANET", "DECK", "PANW", "FAST", "TSCO"]
@@ -123,3 +125,9 @@ def real_market(us_large: Path, tmp_path_factory: pytest.TempPathFactory) -> Rea
     only = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
     dbt("build", "-s", "+features.features", "int_market_values", *only, market=market, warehouse=warehouse)
     return RealMarket(market=market, warehouse=warehouse, tickers=tuple(tickers))
+
+
+@pytest.fixture(scope="session")
+def builder() -> Builder:
+    """The project parsed once; builds any number of small markets in this process."""
+    return Builder()

@@ -10,7 +10,6 @@ import pytest
 
 from kairos import sessions
 from kairos.errors import KairosError
-from kairos.proof.build import Builder
 
 HEADER = ["ticker", "Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]
 GOOD = ["10", "11", "9", "10.5", "10.4", "1000"]
@@ -27,11 +26,6 @@ BROKEN = {  # (ticker, date, bar): reason
     ("TORN", "2020-01-03", ("10", "11", "9", "10.7", "10.4", "1000")): "conflicting_duplicate",
     ("EARLY", "2035-12-31", tuple(GOOD)): "in_the_future",
 }
-
-
-@pytest.fixture(scope="module")
-def builder() -> Builder:
-    return Builder()
 
 
 def write_bars(market: Path, lines: list[list[str]], header: list[str] = HEADER) -> Path:

@@ -16,7 +16,6 @@ import duckdb
 import pytest
 
 from kairos import sessions
-from kairos.proof.build import Builder
 
 FIRST, LAST = "2018-01-02", "2019-12-31"
 MODELS = ["+int_returns", "+int_securities", "+int_market_series"]
@@ -169,11 +168,6 @@ def built_rows(warehouse: Path) -> dict[tuple, dict]:
             """
         ).fetchall()
     return {row[:3]: dict(zip(COLUMNS, row[3:], strict=True)) for row in found}
-
-
-@pytest.fixture(scope="module")
-def builder() -> Builder:
-    return Builder()
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["keeps_delisted", "drops_delisted"])
