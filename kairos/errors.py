@@ -3,6 +3,7 @@
 KairosError
 ├── MarketError        a market's files cannot be used
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
+├── ExecutorError      worker processes died
 ├── StateError         the append-only state cannot be read or written
 ├── PublishError       the marts could not be published
 └── ProofError         the lookahead proof could not be carried out
@@ -19,6 +20,10 @@ class MarketError(KairosError):
 
 class SpecError(KairosError):
     """A row of a seed does not fit."""
+
+
+class ExecutorError(KairosError):
+    """Worker processes died."""
 
 
 class StateError(KairosError):

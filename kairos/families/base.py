@@ -1,0 +1,85 @@
+"""What every estimator family offers; one shared test suite (tests/python/test_families.py) holds them all to it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kairos.errors import SpecError
+
+
+class Family(ABC):
+    """One algorithm: how it is built, fitted, asked and written down.
+
+    X is a float64 array (rows, features) without NaN (the caller imputes), in key order; y a float64 array (rows,),
+    0 or 1 for classification and a return for regression; weight a float64 array (rows,) or None.
+    A fit uses one thread and its seed only: the same rows give the same bytes. A row's prediction depends on that row
+    alone, never on the rows asked with it.
+    """
+
+    name: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    estimator_format: ClassVar[str]
+    # Whether inputs are standardised with the training rows' mean and deviation first.
+    is_scaled: ClassVar[bool]
+    # Every parameter a spec may set, with the value it has when no row of alpha_params.csv sets it.
+    defaults: ClassVar[dict[str, Any]]
+    libraries: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def build(self, task: str, params: dict[str, Any], seed: int) -> Any:
+        """An unfitted estimator."""
+
+    @abstractmethod
+    def fit(self, unfitted: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
+        """The fitted estimator."""
+
+    @abstractmethod
+    def predict(self, fitted: Any, X: np.ndarray) -> np.ndarray:
+        """float64 (rows,): probability of class 1 for classification, the predicted value for regression."""
+
+    @abstractmethod
+    def serialize(self, fitted: Any) -> bytes:
+        """The library's own bytes; the same estimator gives the same bytes in every process."""
+
+    @abstractmethod
+    def deserialize(self, content: bytes) -> Any:
+        """The fitted estimator of `content`; it predicts as the one that was written."""
+
+    def typed_params(self, given: dict[str, str], alpha_name: str) -> dict[str, Any]:
+        """Defaults overridden by the text values of alpha_params.csv, each cast to its default's type.
+
+        Raises SpecError for a parameter the family does not have or a value that is not of its type.
+        """
+        params = dict(self.defaults)
+        for param, text in given.items():
+            if param not in params:
+                raise SpecError(
+                    f"alpha_params.csv: {alpha_name} sets '{param}', which family '{self.name}' does not have; "
+                    f"it has {', '.join(sorted(params))}. Correct the row or add it to the family's defaults."
+                )
+            kind = type(params[param])
+            try:
+                params[param] = kind(text)
+            except ValueError as error:
+                raise SpecError(
+                    f"alpha_params.csv: {alpha_name} sets {param}='{text}', which is not {kind.__name__}. "
+                    "Correct the value."
+                ) from error
+        return params
+
+    def versions(self) -> dict[str, str]:
+        """Installed versions of the libraries that shape the bytes of a fit."""
+        return {library: importlib.metadata.version(library) for library in sorted(("numpy", *self.libraries))}
+
+
+def linear_terms(X: np.ndarray, coefficients: np.ndarray, intercept: float) -> np.ndarray:
+    """intercept + X @ coefficients, added feature by feature so that a row's bits do not depend on its neighbours
+    (a matrix product groups rows, and groups round differently)."""
+    total = np.full(X.shape[0], intercept, dtype=np.float64)
+    for j, coefficient in enumerate(coefficients):
+        total += X[:, j] * coefficient
+    return total

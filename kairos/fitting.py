@@ -1,0 +1,257 @@
+"""Walk-forward fits: one row per alpha and fold, learned from the fold's training rows and nothing else."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+import kairos
+from kairos import executor
+from kairos.errors import SpecError
+from kairos.families import Family, family_named
+from kairos.panel import PanelFiles, active_specs, features_of, rows_of, write_panel
+from kairos.progress import Progress, say
+from kairos.schemas import FITS
+
+_EPOCH = dt.date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """Rows of a fold's training window, in key order (as_of_date, security_id).
+
+    dates int32 days since 1970 and securities int64 (rows,); X float64 (rows, features) with NaN for NULL;
+    y float64 (rows,) without NaN.
+    """
+
+    dates: np.ndarray
+    securities: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    features: list[str]
+
+    def digest(self) -> str:
+        """sha256 of names and values, NaN written one way."""
+        digest = hashlib.sha256(json.dumps([self.features, len(self.y)]).encode())
+        for values in (self.dates, self.securities, np.where(np.isnan(self.X), np.nan, self.X), self.y):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is learned about the inputs: kept features, their medians, and mean and deviation where a family scales."""
+
+    features: list[str]
+    dropped: list[str]
+    medians: np.ndarray
+    mean: np.ndarray = field(default_factory=lambda: np.empty(0))
+    scale: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @classmethod
+    def learn(cls, X: np.ndarray, features: list[str], is_scaled: bool) -> Preparation:
+        """From training rows X (rows, features): a feature that is NULL in all of them is dropped."""
+        present = ~np.isnan(X).all(axis=0)
+        kept = [name for name, is_present in zip(features, present, strict=True) if is_present]
+        dropped = [name for name, is_present in zip(features, present, strict=True) if not is_present]
+        medians = np.nanmedian(X[:, present], axis=0) if kept else np.empty(0)
+        preparation = cls(kept, dropped, medians)
+        if not is_scaled:
+            return preparation
+        filled = preparation.apply(X[:, present])
+        deviation = filled.std(axis=0)
+        return cls(kept, dropped, medians, filled.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """X (rows, kept features) with medians for NaN, standardised where mean and scale were learned."""
+        filled = np.where(np.isnan(X), self.medians, X)
+        return (filled - self.mean) / self.scale if len(self.mean) else filled
+
+
+def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) -> pa.Table:
+    """Fit every fold of status 'fitted' of the family's active alphas.
+
+    Arguments are DuckDB relations: ml_panel, labels, ml_folds, and the seeds alpha_specs, alpha_params, feature_sets.
+    Rows whose label is NULL take no part, whatever the task; NULL features get the training rows' medians.
+    Returns schemas.FITS in the order alpha_name, fold_id; empty, with a line on stderr that says why, when no fold can
+    be fitted. Raises SpecError when a spec does not fit its family.
+    """
+    algorithm = family_named(family)
+    alphas = [spec for spec in active_specs(rows_of(specs)) if spec["family"] == family]
+    all_folds, all_params, sets = rows_of(folds), rows_of(params), rows_of(feature_sets)
+    for spec in alphas:
+        if spec["task"] not in algorithm.tasks:
+            raise SpecError(
+                f"seeds/alpha_specs.csv: {spec['alpha_name']} asks family '{family}' for task '{spec['task']}'; "
+                f"it does {', '.join(algorithm.tasks)}. Correct the row."
+            )
+    tasks = [
+        {
+            "family": family,
+            "spec": spec,
+            "fold": fold,
+            "features": features_of(spec["feature_set"], sets),
+            "params": algorithm.typed_params(
+                {row["param"]: row["value"] for row in all_params if row["alpha_name"] == spec["alpha_name"]},
+                spec["alpha_name"],
+            ),
+        }
+        for spec in alphas
+        for fold in sorted(all_folds, key=lambda fold: fold["fold_id"])
+        if fold["alpha_name"] == spec["alpha_name"] and fold["status"] == "fitted"
+    ]
+    if not tasks:
+        say(_why_nothing_is_fitted(family, alphas, all_folds))
+        return FITS.empty_table()
+    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
+        files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
+        progress = Progress(f"fit {family}", len(tasks))
+        rows: list[dict[str, Any]] = [{}] * len(tasks)
+        for position, row in executor.run(fit_one, [{**task, "files": files} for task in tasks]):
+            rows[position] = row
+            progress.step(f"{row['alpha_name']} {row['fold_id']}")
+    return pa.Table.from_pylist(rows, schema=FITS)
+
+
+def fit_one(task: dict[str, Any]) -> dict[str, Any]:
+    """Fit one fold, in whatever process: a row of schemas.FITS as a dict."""
+    algorithm, spec, fold = family_named(task["family"]), task["spec"], task["fold"]
+    rows = training_rows(task["files"], spec, fold, task["features"])
+    with threadpool_limits(limits=1):
+        preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
+    content = algorithm.serialize(estimator)
+    known = {
+        "alpha_name": spec["alpha_name"],
+        "fold_id": fold["fold_id"],
+        "family": task["family"],
+        "task": spec["task"],
+        "label": spec["label"],
+        "params": json.dumps({**task["params"], "seed": spec["seed"]}, sort_keys=True),
+        "training_data_hash": rows.digest(),
+        "code_version": code_version(task["family"]),
+        "library_versions": json.dumps(algorithm.versions(), sort_keys=True),
+    }
+    return {
+        **known,
+        "fit_id": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32],
+        "effective_date": fold["test_start_date"],
+        "feature_names": preparation.features,
+        "dropped_features": preparation.dropped,
+        "medians": preparation.medians.tolist(),
+        "scaler_mean": preparation.mean.tolist(),
+        "scaler_scale": preparation.scale.tolist(),
+        "n_train_rows": len(rows.y),
+        "train_end_date": _EPOCH + dt.timedelta(days=int(rows.dates[-1])),
+        "estimator_format": algorithm.estimator_format,
+        "estimator": content,
+        "estimator_sha256": hashlib.sha256(content).hexdigest(),
+        "warning": f"NULL in every training row, dropped: {', '.join(preparation.dropped)}"
+        if preparation.dropped
+        else None,
+    }
+
+
+def fit_rows(
+    algorithm: Family, task: str, params: dict[str, Any], seed: int, rows: TrainingRows
+) -> tuple[Preparation, Any]:
+    """Learn the preparation and the estimator from training rows. Raises SpecError where there is nothing to learn."""
+    preparation = Preparation.learn(rows.X, rows.features, algorithm.is_scaled)
+    if not preparation.features:
+        raise SpecError(f"Every feature is NULL in all {len(rows.y)} training rows: {', '.join(rows.features)}.")
+    kept = [rows.features.index(name) for name in preparation.features]
+    weight = class_weights(rows.y) if task == "classification" else None
+    X = preparation.apply(rows.X[:, kept])
+    return preparation, algorithm.fit(algorithm.build(task, params, seed), X, rows.y, weight)
+
+
+def class_weights(y: np.ndarray) -> np.ndarray:
+    """Weight of each row so that classes count alike: n / (classes x rows of the row's class).
+
+    Raises SpecError when there is one class only.
+    """
+    classes, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if len(classes) < 2:
+        raise SpecError(f"Training rows of one class only ({classes.tolist()}): a classifier needs both.")
+    return (len(y) / (len(classes) * counts))[inverse]
+
+
+def training_rows(files: PanelFiles, spec: dict[str, Any], fold: dict[str, Any], features: list[str]) -> TrainingRows:
+    """The fold's training rows: thinned, inside the window, label there and settled before the fold's deadline.
+
+    The same four conditions as ml_folds counts by; tests/ml/assert_fits_use_the_rows_of_their_fold.sql compares.
+    """
+    session, dates = files.column("session_index"), files.column("as_of_date")
+    first = np.searchsorted(dates, (fold["window_start_date"] - _EPOCH).days)
+    last = np.searchsorted(session, fold["train_before_index"])
+    window = slice(int(first), max(int(first), int(last)))
+    label, label_end = files.column(spec["label"])[window], files.column(label_end_column(spec))[window]
+    chosen = (
+        (session[window] % spec["train_every_sessions"] == 0)
+        & ~np.isnan(label)
+        & (label_end < (fold["labels_settled_before_date"] - _EPOCH).days)
+    )
+    rows = np.flatnonzero(chosen) + window.start
+    X = files.matrix()[rows][:, files.positions(features)]
+    return TrainingRows(dates[rows], files.column("security_id")[rows], X, label[chosen], features)
+
+
+def label_end_column(spec: dict[str, Any]) -> str:
+    """The column of labels that says when the spec's label is settled."""
+    return f"label_end_date_{spec['horizon_days']}d"
+
+
+def code_version(family: str) -> str:
+    """Package version and a digest of the source that shapes a fit."""
+    package = Path(kairos.__file__).parent
+    sources = ["fitting.py", "panel.py", "families/base.py", "families/skops_bytes.py", f"families/{family}.py"]
+    digest = hashlib.sha256(b"".join((package / source).read_bytes() for source in sources))
+    return f"{kairos.__version__}+{digest.hexdigest()[:12]}"
+
+
+def _training_files(panel, labels, alphas, features: list[str], folder: str) -> PanelFiles:
+    """Thinned members with features and the labels of these alphas, on disk for the workers."""
+    columns = {spec["label"]: "double" for spec in alphas} | {label_end_column(spec): "date" for spec in alphas}
+    if missing := [name for name in columns if name not in labels.columns]:
+        raise SpecError(f"seeds/alpha_specs.csv asks for {', '.join(missing)}; the labels have no such column.")
+    strides = sorted({spec["train_every_sessions"] for spec in alphas})
+    keys = ["p.as_of_date", "p.security_id", "p.session_index"]
+    relation = (
+        panel.filter(" or ".join(f"session_index % {stride} = 0" for stride in strides))
+        .set_alias("p")
+        .join(
+            labels.set_alias("l"),
+            "p.as_of_date = l.as_of_date and p.security_id = l.security_id",
+            how="inner",
+        )
+        .project(", ".join([*keys, *(f"p.{name}" for name in features), *(f"l.{name}" for name in columns)]))
+        .order("as_of_date, security_id")
+    )
+    files = write_panel(relation, features, folder, columns)
+    if files is None:
+        raise SpecError("ml_folds counts training rows, but ml_panel and labels have none in common.")
+    return files
+
+
+def _why_nothing_is_fitted(family: str, alphas: list[dict[str, Any]], folds: list[dict[str, Any]]) -> str:
+    """The reason for an empty table, for a person who expected fits."""
+    names = {spec["alpha_name"] for spec in alphas}
+    if not names:
+        return f"fit {family}: no active alpha of this family in seeds/alpha_specs.csv"
+    reasons = sorted({fold["reason"] for fold in _of(folds, names)})
+    if not reasons:
+        return f"fit {family}: the market is too short: it ends before the first test start that has members before it"
+    return f"fit {family}: every fold is skipped ({'; '.join(reasons)})"
+
+
+def _of(folds: list[dict[str, Any]], names: set[str]) -> Iterator[dict[str, Any]]:
+    return (fold for fold in folds if fold["alpha_name"] in names)

@@ -1,0 +1,50 @@
+"""Arrow schemas of everything a dbt Python model returns: names, types and order are what the SQL after it needs."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+# One row per (alpha_name, fold_id): a fitted estimator.
+FITS = pa.schema(
+    [
+        ("fit_id", pa.string()),
+        ("alpha_name", pa.string()),
+        ("fold_id", pa.string()),
+        ("family", pa.string()),
+        ("task", pa.string()),
+        ("label", pa.string()),
+        ("effective_date", pa.date32()),
+        ("feature_names", pa.list_(pa.string())),
+        ("dropped_features", pa.list_(pa.string())),
+        ("params", pa.string()),
+        ("medians", pa.list_(pa.float64())),
+        ("scaler_mean", pa.list_(pa.float64())),
+        ("scaler_scale", pa.list_(pa.float64())),
+        ("n_train_rows", pa.int64()),
+        ("train_end_date", pa.date32()),
+        ("training_data_hash", pa.string()),
+        ("code_version", pa.string()),
+        ("library_versions", pa.string()),
+        ("estimator_format", pa.string()),
+        ("estimator", pa.binary()),
+        ("estimator_sha256", pa.string()),
+        ("warning", pa.string()),
+    ]
+)
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+# One row per (alpha_name, as_of_date, security_id): what the alpha said of a member on a date.
+SCORES = pa.schema(
+    [
+        ("as_of_date", pa.date32()),
+        ("security_id", pa.int64()),
+        ("alpha_name", _NAME),
+        ("horizon_days", pa.int32()),
+        ("score", pa.float64()),
+        ("prob_up", pa.float64()),
+        ("fit_id", _NAME),
+        ("fold_id", _NAME),
+        ("is_out_of_sample", pa.bool_()),
+    ]
+)

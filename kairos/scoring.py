@@ -1,0 +1,120 @@
+"""Scores of every member row by the fit that was in force on its date, labelled or not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from kairos import executor
+from kairos.families import family_named
+from kairos.fitting import Preparation
+from kairos.panel import rows_of, write_panel
+from kairos.progress import Progress, say
+from kairos.schemas import SCORES
+
+_EPOCH = dt.date(1970, 1, 1)
+
+
+def score_folds(fits, panel, specs) -> pa.Table:
+    """Score ml_panel with ml_fits: each date by the newest fit whose effective_date is not after it.
+
+    Arguments are DuckDB relations ml_fits, ml_panel, alpha_specs. Rows before an alpha's first effective_date have no
+    score; every later one has, to the last date of the panel. NULL features get the fit's medians.
+    Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; score is the probability of outperforming
+    for classification (also prob_up) and the predicted value for regression.
+    """
+    horizons = {spec["alpha_name"]: spec["horizon_days"] for spec in rows_of(specs)}
+    served = sorted(rows_of(fits), key=lambda fit: (fit["alpha_name"], fit["effective_date"]))
+    if not served:
+        say("score: no fits, so no predictions")
+        return SCORES.empty_table()
+    features = sorted({name for fit in served for name in fit["feature_names"]})
+    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
+        first = min(fit["effective_date"] for fit in served)
+        relation = panel.filter(f"as_of_date >= date '{first}'").order("as_of_date, security_id")
+        files = write_panel(relation, features, folder)
+        if files is None:
+            return SCORES.empty_table()
+        dates = np.array(files.column("as_of_date"))
+        tasks = [{"files": files, "fit": fit, "rows": rows} for fit, rows in served_rows(served, dates)]
+        scores: list[np.ndarray] = [np.empty(0)] * len(tasks)
+        progress = Progress("score", len(tasks))
+        for position, score in executor.run(score_one, tasks):
+            scores[position] = score
+            progress.step(f"{tasks[position]['fit']['alpha_name']} {tasks[position]['fit']['fold_id']}")
+        securities = np.array(files.column("security_id"))
+    pieces = [
+        _piece(
+            task["fit"],
+            horizons[task["fit"]["alpha_name"]],
+            dates[slice(*task["rows"])],
+            securities[slice(*task["rows"])],
+            score,
+        )
+        for task, score in zip(tasks, scores, strict=True)
+    ]
+    return pa.concat_tables(pieces).unify_dictionaries()
+
+
+def served_rows(fits: list[dict[str, Any]], dates: np.ndarray) -> list[tuple[dict[str, Any], tuple[int, int]]]:
+    """Rows of the sorted dates (int32 days) that each fit serves: (fit, (start, stop)), without fits that serve none.
+
+    fits: sorted by alpha_name, effective_date. A fit serves from its effective_date to the day before the next one's.
+    """
+    found = []
+    for fit, following in pairwise([*fits, None]):
+        start = np.searchsorted(dates, _days(fit["effective_date"]))
+        is_last = following is None or following["alpha_name"] != fit["alpha_name"]
+        stop = len(dates) if is_last else np.searchsorted(dates, _days(following["effective_date"]))
+        if stop > start:
+            found.append((fit, (int(start), int(stop))))
+    return found
+
+
+def score_one(task: dict[str, Any]) -> np.ndarray:
+    """Scores float64 (rows,) of the rows one fit serves, in whatever process."""
+    fit, files = task["fit"], task["files"]
+    algorithm = family_named(fit["family"])
+    preparation = Preparation(
+        fit["feature_names"],
+        fit["dropped_features"],
+        np.array(fit["medians"]),
+        np.array(fit["scaler_mean"]),
+        np.array(fit["scaler_scale"]),
+    )
+    X = files.matrix()[slice(*task["rows"])][:, files.positions(preparation.features)]
+    with threadpool_limits(limits=1):
+        return algorithm.predict(algorithm.deserialize(fit["estimator"]), preparation.apply(X))
+
+
+def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.ndarray, score: np.ndarray) -> pa.Table:
+    rows = len(score)
+    prob_up = pa.array(score) if fit["task"] == "classification" else pa.nulls(rows, pa.float64())
+
+    def same(text: str) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), [text])
+
+    return pa.table(
+        [
+            pa.array(dates).cast(pa.date32()),
+            pa.array(securities),
+            same(fit["alpha_name"]),
+            pa.array(np.full(rows, horizon, dtype=np.int32)),
+            pa.array(score),
+            prob_up,
+            same(fit["fit_id"]),
+            same(fit["fold_id"]),
+            pa.array(dates >= _days(fit["effective_date"])),
+        ],
+        schema=SCORES,
+    )
+
+
+def _days(date: dt.date) -> int:
+    return (date - _EPOCH).days

@@ -1,0 +1,182 @@
+{#- Information coefficients of the alphas: how a date's scores lined up with the returns that followed.
+    Grain: one row per (alpha_name, horizon_days, signal_date); dated by matured_date, the session on which the labels
+    of that date are settled, so that a row is known on its matured_date. Names whose label settled later (an exit
+    carried over a halt) take no part: who they are is not known yet.
+    IC is Pearson's, rank IC Spearman's with average ties, over members with both score and label, at least
+    min_cross_section of them; NULL when either side does not vary.
+    Exact: scores and returns are brought to [0, 1] by the date's range and summed as decimals; twice an average rank is
+    an integer (the first plus the last rank of its ties), so rank sums are integers. -#}
+
+with
+
+sessions as (
+
+    select session_date, session_index from {{ ref('int_sessions') }}
+
+),
+
+horizons as (
+
+    select alpha_name, horizon_days from {{ ref('alpha_specs') }} where is_active
+    union all
+    select
+        'alpha_v8' as alpha_name,
+        unnest([5, 20]) as horizon_days
+
+),
+
+matured as (
+
+    select
+        signals.session_date as signal_date,
+        horizons.alpha_name,
+        horizons.horizon_days,
+        ends.session_date as matured_date
+    from horizons
+    cross join sessions as signals
+    inner join sessions as ends
+        on signals.session_index + {{ setting('entry_lag_sessions') }} + horizons.horizon_days = ends.session_index
+
+),
+
+scores as (
+
+    select as_of_date, security_id, alpha_name, score from {{ ref('ml_predictions') }}
+    union all
+    select as_of_date, security_id, 'alpha_' || bundle_name as alpha_name, mf_score as score
+    from {{ ref('ml_bundle_scores') }}
+    where bundle_name = 'v8' and mf_score is not null
+
+),
+
+returns as (
+
+    {% for horizon in var('label_horizons') -%}
+    select
+        as_of_date,
+        security_id,
+        {{ horizon }} as horizon_days,
+        fwd_ret_{{ horizon }}d as realized,
+        label_end_date_{{ horizon }}d as label_end_date
+    from {{ ref('labels') }}
+    where fwd_ret_{{ horizon }}d is not null
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+    {% endfor %}
+
+),
+
+pairs as (
+
+    select
+        matured.alpha_name,
+        matured.horizon_days,
+        matured.signal_date,
+        matured.matured_date,
+        scores.score,
+        returns.realized
+    from scores
+    inner join matured
+        on
+            scores.as_of_date = matured.signal_date
+            and scores.alpha_name = matured.alpha_name
+    inner join returns
+        on
+            scores.as_of_date = returns.as_of_date
+            and scores.security_id = returns.security_id
+            and matured.horizon_days = returns.horizon_days
+    where returns.label_end_date <= matured.matured_date
+
+),
+
+ranked as (
+
+    select
+        alpha_name,
+        horizon_days,
+        signal_date,
+        matured_date,
+        score,
+        realized,
+        rank() over (signal order by score) + count(*) over (signal order by score) as score_rank_twice,
+        rank() over (signal order by realized) + count(*) over (signal order by realized) as realized_rank_twice
+    from pairs
+    window signal as (partition by alpha_name, horizon_days, signal_date)
+
+),
+
+ranges as (
+
+    select
+        alpha_name,
+        horizon_days,
+        signal_date,
+        matured_date,
+        count(*) as names,
+        min(score) as lowest_score,
+        nullif(max(score) - min(score), 0) as score_range,
+        min(realized) as lowest_realized,
+        nullif(max(realized) - min(realized), 0) as realized_range
+    from pairs
+    group by all
+    having count(*) >= {{ setting('min_cross_section') }}
+
+),
+
+units as (
+
+    select
+        ranges.alpha_name,
+        ranges.horizon_days,
+        ranges.signal_date,
+        ranges.matured_date,
+        ranges.names,
+        (ranked.score - ranges.lowest_score) / ranges.score_range as x,
+        (ranked.realized - ranges.lowest_realized) / ranges.realized_range as y,
+        ranked.score_rank_twice - (ranges.names + 1) as x_rank,
+        ranked.realized_rank_twice - (ranges.names + 1) as y_rank
+    from ranked
+    inner join ranges
+        on
+            ranked.alpha_name = ranges.alpha_name
+            and ranked.horizon_days = ranges.horizon_days
+            and ranked.signal_date = ranges.signal_date
+
+),
+
+sums as (
+
+    select
+        alpha_name,
+        horizon_days,
+        signal_date,
+        matured_date,
+        names,
+        sum(x::decimal(18, 15))::double as x_sum,
+        sum(y::decimal(18, 15))::double as y_sum,
+        sum((x * x)::decimal(18, 15))::double as xx_sum,
+        sum((y * y)::decimal(18, 15))::double as yy_sum,
+        sum((x * y)::decimal(18, 15))::double as xy_sum,
+        sum(x_rank * x_rank)::double as xx_ranks,
+        sum(y_rank * y_rank)::double as yy_ranks,
+        sum(x_rank * y_rank)::double as xy_ranks
+    from units
+    group by all
+
+)
+
+select
+    ---------- keys
+    matured_date,
+    signal_date,
+    alpha_name,
+    horizon_days,
+
+    ---------- quality
+    (xy_sum - x_sum * y_sum / names)
+    / nullif(sqrt(xx_sum - x_sum * x_sum / names) * sqrt(yy_sum - y_sum * y_sum / names), 0) as ic,
+    xy_ranks / nullif(sqrt(xx_ranks) * sqrt(yy_ranks), 0) as rank_ic,
+    names
+from sums
+order by alpha_name, horizon_days, signal_date

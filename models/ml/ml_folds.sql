@@ -1,0 +1,237 @@
+{#- Walk-forward folds of the active alphas: windows, purge, embargo, and how many rows each leaves.
+    Grain: one row per (alpha_name, fold_id). Source: DEFINITIONS of purge and embargo in docs; López de Prado (2018), ch. 7.
+    Boundaries count forward by months from var folds_start_date, so that a new day of data never moves a fold, and
+    nothing here looks past a fold's test start: a label that is not settled by then counts as not there. -#}
+
+with
+
+specs as (
+
+    select * from {{ ref('alpha_specs') }} where is_active
+
+),
+
+sessions as (
+
+    select session_date, session_index, previous_session_date from {{ ref('int_sessions') }}
+
+),
+
+months as (
+
+    select
+        date_trunc('month', session_date)::date as month_start,
+        min(session_date) as first_session_date,
+        min(session_index) as first_session_index
+    from sessions
+    group by all
+
+),
+
+market as (
+
+    select
+        min(as_of_date) filter (where is_member) as first_member_date,
+        max(as_of_date) as last_date,
+        date_trunc('month', '{{ setting("folds_start_date") }}'::date)::date as folds_start_month
+    from {{ ref('int_universe') }}
+
+),
+
+counted as (
+
+    select
+        specs.*,
+        market.first_member_date,
+        market.last_date,
+        market.folds_start_month,
+        unnest(range(0, 1 + date_diff('month', market.folds_start_month, market.last_date) // specs.step_months))
+            as fold_index
+    from specs
+    cross join market
+
+),
+
+bounds as (
+
+    select
+        counted.*,
+        (folds_start_month + to_months((train_months + fold_index * step_months)::integer))::date as test_month,
+        (test_month + to_months(test_months))::date as next_month,
+        case
+            when train_window = 'rolling' then (test_month - to_months(train_months))::date else folds_start_month
+        end as window_month
+    from counted
+
+),
+
+folds as (
+
+    select
+        bounds.alpha_name,
+        bounds.label,
+        bounds.horizon_days,
+        bounds.task,
+        bounds.embargo_sessions,
+        bounds.train_every_sessions,
+        bounds.min_training_rows,
+        bounds.fold_index::integer as fold_index,
+        strftime(bounds.test_month, '%Y-%m-%d') as fold_id,
+        window_months.first_session_date as window_start_date,
+        tests.first_session_date as test_start_date,
+        tests.first_session_index as test_start_index,
+        next_sessions.previous_session_date as test_end_date,
+        deadlines.session_date as labels_settled_before_date,
+        tests.first_session_index - {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index,
+        purge_from_index - bounds.embargo_sessions as train_before_index
+    from bounds
+    inner join months as tests on bounds.test_month = tests.month_start
+    inner join months as window_months on bounds.window_month = window_months.month_start
+    inner join months as next_months on bounds.next_month = next_months.month_start
+    inner join sessions as next_sessions on next_months.first_session_date = next_sessions.session_date
+    inner join sessions as deadlines
+        on tests.first_session_index - bounds.embargo_sessions = deadlines.session_index
+    where
+        tests.first_session_date > bounds.first_member_date
+        and tests.first_session_date <= bounds.last_date
+
+),
+
+candidates as (
+
+    select
+        specs.alpha_name,
+        panel.as_of_date,
+        panel.session_index,
+        case specs.label
+            {%- for name in var('label_names') %}
+            {%- for horizon in var('label_horizons') %}
+            when '{{ name }}_{{ horizon }}d' then labels.{{ name }}_{{ horizon }}d
+            {%- endfor %}
+            {%- endfor %}
+        end as label_value,
+        case specs.horizon_days
+            {%- for horizon in var('label_horizons') %}
+            when {{ horizon }} then labels.label_end_date_{{ horizon }}d
+            {%- endfor %}
+        end as label_end_date
+    from {{ ref('ml_panel') }} as panel
+    inner join specs on panel.session_index % specs.train_every_sessions = 0
+    left join {{ ref('labels') }} as labels
+        on
+            panel.as_of_date = labels.as_of_date
+            and panel.security_id = labels.security_id
+
+),
+
+dates as (
+
+    select
+        alpha_name,
+        as_of_date,
+        session_index,
+        case when label_value is not null then label_end_date end as label_end_date,
+        count(*) as candidate_rows,
+        count(label_value) as labelled_rows,
+        min(label_value) as lowest_label,
+        max(label_value) as highest_label
+    from candidates
+    group by all
+
+),
+
+fold_dates as (
+
+    select
+        folds.alpha_name,
+        folds.fold_id,
+        dates.as_of_date,
+        dates.candidate_rows,
+        dates.labelled_rows,
+        dates.lowest_label,
+        dates.highest_label,
+        case
+            when dates.session_index >= folds.purge_from_index then 'purged'
+            when dates.session_index >= folds.train_before_index then 'embargoed'
+            when dates.label_end_date < folds.labels_settled_before_date then 'trained'
+            else 'unlabelled'
+        end as part
+    from folds
+    inner join dates
+        on
+            folds.alpha_name = dates.alpha_name
+            and folds.window_start_date <= dates.as_of_date
+            and folds.test_start_index > dates.session_index
+
+),
+
+counts as (
+
+    select
+        alpha_name,
+        fold_id,
+        sum(candidate_rows) filter (where part = 'purged') as purged_rows,
+        sum(candidate_rows) filter (where part = 'embargoed') as embargoed_rows,
+        sum(candidate_rows) filter (where part = 'unlabelled') as unlabelled_rows,
+        sum(labelled_rows) filter (where part = 'trained') as train_rows,
+        min(as_of_date) filter (where part = 'trained') as train_start_date,
+        max(as_of_date) filter (where part = 'trained') as train_end_date,
+        min(lowest_label) filter (where part = 'trained') as lowest_label,
+        max(highest_label) filter (where part = 'trained') as highest_label
+    from fold_dates
+    group by all
+
+),
+
+judged as (
+
+    select
+        folds.*,
+        counts.train_start_date,
+        counts.train_end_date,
+        coalesce(counts.train_rows, 0)::bigint as train_rows,
+        coalesce(counts.purged_rows, 0)::bigint as purged_rows,
+        coalesce(counts.embargoed_rows, 0)::bigint as embargoed_rows,
+        coalesce(counts.unlabelled_rows, 0)::bigint as unlabelled_rows,
+        case
+            when coalesce(counts.train_rows, 0) < folds.min_training_rows
+                then 'fewer than ' || folds.min_training_rows || ' training rows'
+            when folds.task = 'classification' and counts.lowest_label = counts.highest_label
+                then 'training rows of one class only'
+        end as reason
+    from folds
+    left join counts
+        on
+            folds.alpha_name = counts.alpha_name
+            and folds.fold_id = counts.fold_id
+
+)
+
+select
+    ---------- keys
+    alpha_name,
+    fold_id,
+    fold_index,
+
+    ---------- windows
+    window_start_date,
+    train_start_date,
+    train_end_date,
+    null::date as calibration_start_date,
+    test_start_date,
+    test_end_date,
+    test_start_index,
+    train_before_index,
+    labels_settled_before_date,
+
+    ---------- rows
+    train_rows,
+    purged_rows,
+    embargoed_rows,
+    unlabelled_rows,
+
+    ---------- outcome
+    case when reason is null then 'fitted' else 'skipped' end as status,
+    reason
+from judged
+order by alpha_name, fold_id

@@ -1,0 +1,14 @@
+{#- What each active alpha said of each member on each date, by the fit in force that day.
+    Grain: one row per (alpha_name, as_of_date, security_id). A contract over the Python model ml_scores, which stores it. -#}
+
+select
+    as_of_date,
+    security_id,
+    alpha_name,
+    horizon_days,
+    score,
+    prob_up,
+    fit_id,
+    fold_id,
+    is_out_of_sample
+from {{ ref('ml_scores') }}
