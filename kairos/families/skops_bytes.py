@@ -1,7 +1,7 @@
 """scikit-learn estimators as skops bytes that are the same in every process.
 
 skops names its parts by memory addresses and stamps its archive with the clock. Here the parts are numbered in the
-order in which they stand and the archive carries no time; skops reads it as any other of its files, and only types it
+order of their names and the archive carries no time; skops reads it as any other of its files, and only types it
 trusts, so nothing is ever unpickled.
 """
 
@@ -37,7 +37,7 @@ def load(content: bytes) -> Any:
 
 
 def _renumber(node: Any, parts: dict[str, bytes], renamed: dict[str, bytes], counter: list[int]) -> None:
-    """Number nodes and their files in the order in which they stand, in place."""
+    """Number nodes and their files in one order, in place."""
     if isinstance(node, dict):
         if node.get("__loader__") == "CachedNode":
             raise ValueError("An estimator whose parts refer to each other has no canonical skops bytes.")
@@ -48,8 +48,8 @@ def _renumber(node: Any, parts: dict[str, bytes], renamed: dict[str, bytes], cou
             name = f"{counter[0]}.npy"
             renamed[name] = parts[node["file"]]
             node["file"] = name
-        for value in node.values():
-            _renumber(value, parts, renamed, counter)
+        for key in sorted(node):
+            _renumber(node[key], parts, renamed, counter)
     elif isinstance(node, list):
         for value in node:
             _renumber(value, parts, renamed, counter)

@@ -1,0 +1,187 @@
+"""fit_folds: which rows it learns from, what it keeps of them, and that workers do not matter."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import synthetic_learning as synthetic
+from scipy import stats
+
+from kairos.errors import MarketError, SpecError
+from kairos.families import family_named
+from kairos.fitting import Preparation, class_weights, fit_folds
+from kairos.schemas import FITS
+
+NAMES = ("panel", "labels", "folds", "specs", "params", "feature_sets")
+FAMILIES = {"xgboost": "classification", "lightgbm": "regression", "ridge": "regression", "logistic": "classification"}
+
+
+def fits_of(family: str, market: dict, folds: list[dict], **changes) -> list[dict]:
+    spec = synthetic.spec("an_alpha", family, changes.pop("task", FAMILIES[family]), **changes)
+    few_rounds = [{"alpha_name": "an_alpha", "param": "n_estimators", "value": "10"}]
+    made = synthetic.relations(market, [spec], folds, few_rounds if family in ("xgboost", "lightgbm") else None)
+    table = fit_folds(family, **{name: made[name] for name in NAMES})
+    assert table.schema == FITS
+    return table.to_pylist()
+
+
+@pytest.fixture(scope="module")
+def market() -> dict:
+    return synthetic.make(sessions=300, names=12)
+
+
+@pytest.fixture(scope="module")
+def folds(market) -> list[dict]:
+    return [synthetic.fold("an_alpha", market["days"], start) for start in (150, 220, 280)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_fits_are_the_same_bytes_for_one_worker_and_two(family, market, folds, monkeypatch):
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    one = fits_of(family, market, folds)
+    monkeypatch.setenv("KAIROS_WORKERS", "2")
+    assert fits_of(family, market, folds) == one
+    assert [fit["fold_id"] for fit in one] == [fold["fold_id"] for fold in folds]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_fit_does_not_change_with_anything_after_its_deadline(family, market, folds):
+    """Features, labels and names after the last training row may be anything."""
+    whole = fits_of(family, market, folds[:1])[0]
+    rng = np.random.default_rng(5)
+    panel, labels = market["panel"].to_pandas(), market["labels"].to_pandas()
+    later = (panel["session_index"] >= folds[0]["train_before_index"]).to_numpy()
+    for name in synthetic.FEATURES:
+        panel.loc[later, name] = rng.normal(size=later.sum()) * 100 + 50
+    labels.loc[later, "fwd_ret_5d"] = 9.0
+    labels.loc[later, "outperform_5d"] = 0
+    changed = {
+        "panel": pa.Table.from_pandas(panel, schema=market["panel"].schema, preserve_index=False),
+        "labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False),
+    }
+    assert fits_of(family, market | changed, folds[:1])[0] == whole
+
+
+def test_training_rows_are_thinned_labelled_and_settled(market, folds):
+    """Counted by hand: every fifth session, up to the last whose label ends before the test start."""
+    fit = fits_of("ridge", market, folds)[0]
+    sessions = [i for i in range(0, 150) if i % synthetic.STRIDE == 0 and i + synthetic.LAG + synthetic.HORIZON < 150]
+    assert fit["n_train_rows"] == len(sessions) * 12
+    assert fit["train_end_date"] == market["days"][sessions[-1]]
+    assert fit["effective_date"] == market["days"][150]
+
+
+def test_a_label_settled_late_is_not_learned_from(market, folds):
+    """One label of an otherwise good date ends on the test start itself, another the day before."""
+    labels = market["labels"].to_pandas()
+    position = 100 * 12
+    labels.loc[position, "label_end_date_5d"] = market["days"][150]
+    labels.loc[position + 1, "label_end_date_5d"] = market["days"][149]
+    changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
+    before, after = fits_of("ridge", market, folds)[0], fits_of("ridge", changed, folds)[0]
+    assert after["n_train_rows"] == before["n_train_rows"] - 1
+
+
+def test_null_labels_are_dropped_never_class_zero(market, folds):
+    labels = market["labels"].to_pandas()
+    labels.loc[labels.index % 3 == 0, "outperform_5d"] = None
+    changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
+    before, after = fits_of("logistic", market, folds)[0], fits_of("logistic", changed, folds)[0]
+    assert after["n_train_rows"] == before["n_train_rows"] * 2 // 3
+
+
+def test_medians_and_scalers_are_those_of_the_training_rows(market, folds):
+    fit = fits_of("ridge", market, folds)[1]
+    panel = market["panel"].to_pandas()
+    rows = panel[(panel["session_index"] % 5 == 0) & (panel["session_index"] + 6 < 220)][fit["feature_names"]]
+    np.testing.assert_array_equal(fit["medians"], rows.median().to_numpy())
+    filled = rows.fillna(rows.median())
+    np.testing.assert_allclose(fit["scaler_mean"], filled.mean(), rtol=1e-12)
+    np.testing.assert_allclose(fit["scaler_scale"], filled.std(ddof=0), rtol=1e-12)
+
+
+def test_ridge_solves_the_penalised_normal_equations(market, folds):
+    """An independent solution: (Z'Z + alpha I) b = Z'(y - mean y) on standardised features."""
+    fit = fits_of("ridge", market, folds)[2]
+    both = market["panel"].to_pandas().merge(market["labels"].to_pandas(), on=["as_of_date", "security_id"])
+    rows = both[(both["session_index"] % 5 == 0) & (both["session_index"] + 6 < 280)]
+    X = rows[fit["feature_names"]]
+    Z = stats.zscore(X.fillna(X.median()).to_numpy())
+    y = rows["fwd_ret_5d"].to_numpy()
+    beta = np.linalg.solve(Z.T @ Z + 1000 * np.eye(Z.shape[1]), Z.T @ (y - y.mean()))
+    estimator = family_named("ridge").deserialize(fit["estimator"])
+    np.testing.assert_allclose(estimator.coef_, beta, rtol=1e-9)
+
+
+def test_a_feature_null_in_all_training_rows_is_dropped_and_named(folds):
+    market = synthetic.make(sessions=300, names=12, null_feature="alpha_two")
+    for family in FAMILIES:
+        fit = fits_of(family, market, folds[:1])[0]
+        assert fit["dropped_features"] == ["alpha_two"]
+        assert fit["warning"] == "NULL in every training row, dropped: alpha_two"
+        assert fit["feature_names"] == ["alpha_one", "alpha_three"]
+
+
+def test_fit_id_follows_data_and_parameters(market, folds):
+    plain = fits_of("ridge", market, folds)[0]
+    other_seed = fits_of("ridge", market, folds, seed=8)[0]
+    other_data = fits_of("ridge", synthetic.make(sessions=300, names=12, seed=1), folds)[0]
+    assert len({plain["fit_id"], other_seed["fit_id"], other_data["fit_id"]}) == 3
+    assert plain["training_data_hash"] == other_seed["training_data_hash"] != other_data["training_data_hash"]
+
+
+def test_no_fold_is_an_empty_table_that_says_why(market, capsys):
+    assert fits_of("ridge", market, []) == []
+    assert "the market is too short" in capsys.readouterr().err
+    skipped = [synthetic.fold("an_alpha", market["days"], 150, status="skipped", reason="fewer than 500 training rows")]
+    assert fits_of("ridge", market, skipped) == []
+    assert "every fold is skipped (fewer than 500 training rows)" in capsys.readouterr().err
+
+
+def test_a_family_says_what_it_has_fitted(market, folds, capsys):
+    fits_of("ridge", market, folds)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"fit ridge: fold {k} of 3" for k in (1, 2, 3)]
+
+
+def test_a_task_the_family_does_not_do_is_refused(market, folds):
+    with pytest.raises(SpecError, match="asks family 'ridge' for task 'classification'; it does regression"):
+        fits_of("ridge", market, folds, task="classification")
+
+
+def test_a_label_that_does_not_exist_is_refused(market, folds):
+    with pytest.raises(SpecError, match="asks for fwd_ret_7d"):
+        fits_of("ridge", market, folds, label="fwd_ret_7d")
+
+
+def test_an_unknown_feature_set_is_refused(market, folds):
+    with pytest.raises(SpecError, match=r"Feature set 'four' .* known sets: \['three'\]"):
+        fits_of("ridge", market, folds, feature_set="four")
+
+
+def test_an_infinite_feature_is_refused(market, folds):
+    panel = market["panel"].to_pandas()
+    panel.loc[5 * 12 * 10, "alpha_one"] = np.inf
+    changed = market | {"panel": pa.Table.from_pandas(panel, schema=market["panel"].schema, preserve_index=False)}
+    with pytest.raises(MarketError, match="infinite values: alpha_one 1"):
+        fits_of("ridge", changed, folds)
+
+
+def test_class_weights_make_classes_count_alike():
+    y = np.array([0.0, 0.0, 0.0, 1.0])
+    np.testing.assert_allclose(class_weights(y), [2 / 3, 2 / 3, 2 / 3, 2.0])
+    with pytest.raises(SpecError, match="one class only"):
+        class_weights(np.ones(4))
+
+
+def test_a_constant_feature_is_not_divided_by_zero():
+    preparation = Preparation.learn(np.array([[1.0, 2.0], [1.0, 4.0], [np.nan, 6.0]]), ["flat", "moving"], True)
+    np.testing.assert_array_equal(preparation.scale[0], 1.0)
+    assert np.isfinite(preparation.apply(np.array([[1.0, np.nan]]))).all()
+
+
+def test_days_are_business_days():
+    assert synthetic.business_days(3, dt.date(2015, 1, 1)) == [dt.date(2015, 1, d) for d in (1, 2, 5)]

@@ -1,0 +1,112 @@
+"""score_folds: every member row to the last date, by the fit in force, whatever the workers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import synthetic_learning as synthetic
+
+from kairos.families import family_named
+from kairos.fitting import fit_folds
+from kairos.schemas import SCORES
+from kairos.scoring import score_folds
+
+STARTS = (150, 220)
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Fits of three alphas on one market, as a relation beside the panel."""
+    market = synthetic.make(sessions=300, names=12)
+    specs = [
+        synthetic.spec("a_ridge", "ridge", "regression"),
+        synthetic.spec("b_logistic", "logistic", "classification"),
+        synthetic.spec("c_xgboost", "xgboost", "classification"),
+    ]
+    folds = [synthetic.fold(spec["alpha_name"], market["days"], start) for spec in specs for start in STARTS]
+    params = [{"alpha_name": "c_xgboost", "param": "n_estimators", "value": "10"}]
+    made = synthetic.relations(market, specs, folds, params)
+    names = ("panel", "labels", "folds", "specs", "params", "feature_sets")
+    for family in ("ridge", "logistic", "xgboost"):
+        made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in names}))
+        verb = "insert into fits" if family != "ridge" else "create table fits as"
+        made["connection"].execute(f"{verb} from fitted")
+    return market | made | {"fits": made["connection"].table("fits")}
+
+
+def scores_of(learned, panel=None):
+    table = score_folds(learned["fits"], panel or learned["panel"], learned["specs"])
+    assert table.schema == SCORES
+    return table
+
+
+def test_scores_reach_the_last_date_labelled_or_not(learned):
+    scores = scores_of(learned).to_pandas()
+    for _, rows in scores.groupby("alpha_name", observed=True):
+        assert len(rows) == (300 - STARTS[0]) * 12
+        assert rows["as_of_date"].min() == learned["days"][STARTS[0]]
+        assert rows["as_of_date"].max() == learned["days"][299]
+        assert rows["score"].notna().all()
+    assert scores["is_out_of_sample"].all()
+
+
+def test_each_date_is_served_by_the_newest_fit_in_force(learned):
+    scores = scores_of(learned).to_pandas()
+    starts = [learned["days"][start] for start in STARTS]
+    due = [starts[1] if date >= starts[1] else starts[0] for date in scores["as_of_date"]]
+    assert scores["fold_id"].tolist() == [date.isoformat() for date in due]
+
+
+def test_scores_are_ordered_and_unique(learned):
+    scores = scores_of(learned).to_pandas().astype({"alpha_name": str})
+    keys = ["alpha_name", "as_of_date", "security_id"]
+    assert scores[keys].equals(scores.sort_values(keys)[keys])
+    assert not scores.duplicated(keys).any()
+
+
+def test_probabilities_stand_where_they_mean_something(learned):
+    scores = scores_of(learned).to_pandas()
+    is_ridge = scores["alpha_name"] == "a_ridge"
+    assert scores.loc[is_ridge, "prob_up"].isna().all()
+    assert (scores.loc[~is_ridge, "prob_up"] == scores.loc[~is_ridge, "score"]).all()
+
+
+def test_a_score_is_the_fit_applied_to_the_imputed_row(learned):
+    """By hand for the last row: its NULLs replaced by the newest fit's medians, standardised, times coefficients."""
+    fit = (
+        learned["connection"]
+        .sql("from fits where alpha_name = 'a_ridge' order by fold_id")
+        .to_arrow_table()
+        .to_pylist()[-1]
+    )
+    row = learned["panel"].to_arrow_table().to_pylist()[-1]
+    values = [m if row[f] is None else row[f] for f, m in zip(fit["feature_names"], fit["medians"], strict=True)]
+    estimator = family_named("ridge").deserialize(fit["estimator"])
+    z = (np.array(values) - fit["scaler_mean"]) / fit["scaler_scale"]
+    expected = float(z @ estimator.coef_ + estimator.intercept_)
+    scores = scores_of(learned).to_pandas()
+    got = scores[(scores["alpha_name"] == "a_ridge") & (scores["security_id"] == row["security_id"])]["score"].iloc[-1]
+    assert got == pytest.approx(expected, rel=1e-12)
+
+
+def test_scores_are_the_same_for_one_worker_and_two(learned, monkeypatch):
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    one = scores_of(learned)
+    monkeypatch.setenv("KAIROS_WORKERS", "2")
+    assert scores_of(learned).equals(one)
+
+
+def test_scores_of_a_shorter_panel_are_the_same_bits(learned):
+    """Take the future away: what is left is unchanged."""
+    cut = learned["days"][240]
+    whole = scores_of(learned).to_pandas()
+    shorter = scores_of(learned, learned["panel"].filter(f"as_of_date <= date '{cut}'")).to_pandas()
+    kept = whole[whole["as_of_date"] <= cut].reset_index(drop=True)
+    np.testing.assert_array_equal(shorter["score"], kept["score"])
+    assert len(shorter) == len(kept)
+
+
+def test_no_fits_give_an_empty_table(learned, capsys):
+    none = learned["connection"].sql("from fits where false")
+    assert score_folds(none, learned["panel"], learned["specs"]).num_rows == 0
+    assert "no fits" in capsys.readouterr().err
