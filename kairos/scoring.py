@@ -15,7 +15,7 @@ from kairos import executor
 from kairos.families import family_named
 from kairos.fitting import Preparation
 from kairos.panel import rows_of, write_panel
-from kairos.progress import Progress, say
+from kairos.progress import say
 from kairos.schemas import SCORES
 
 _EPOCH = dt.date(1970, 1, 1)
@@ -44,10 +44,9 @@ def score_folds(fits, panel, specs) -> pa.Table:
         dates = np.array(files.column("as_of_date"))
         tasks = [{"files": files, "fit": fit, "rows": rows} for fit, rows in served_rows(served, dates)]
         scores: list[np.ndarray] = [np.empty(0)] * len(tasks)
-        progress = Progress("score", len(tasks))
         for position, score in executor.run(score_one, tasks):
             scores[position] = score
-            progress.step(f"{tasks[position]['fit']['alpha_name']} {tasks[position]['fit']['fold_id']}")
+        say(f"score: {len(tasks)} fits, {sum(map(len, scores))} rows")
         securities = np.array(files.column("security_id"))
     pieces = [
         _piece(
