@@ -11,14 +11,25 @@ with
 
 sessions as (
 
-    select session_date, session_index from {{ ref('int_sessions') }}
+    select
+        session_date,
+        session_index
+
+    from {{ ref('int_sessions') }}
 
 ),
 
 horizons as (
 
-    select alpha_name, horizon_days from {{ ref('alpha_specs') }} where is_active
+    select
+        alpha_name,
+        horizon_days
+
+    from {{ ref('alpha_specs') }}
+    where is_active
+
     union all
+
     select
         'alpha_v8' as alpha_name,
         unnest([5, 20]) as horizon_days
@@ -41,9 +52,22 @@ matured as (
 
 scores as (
 
-    select as_of_date, security_id, alpha_name, score from {{ ref('ml_predictions') }}
+    select
+        as_of_date,
+        security_id,
+        alpha_name,
+        score
+
+    from {{ ref('ml_predictions') }}
+
     union all
-    select as_of_date, security_id, 'alpha_' || bundle_name as alpha_name, mf_score as score
+
+    select
+        as_of_date,
+        security_id,
+        'alpha_' || bundle_name as alpha_name,
+        mf_score as score
+
     from {{ ref('ml_bundle_scores') }}
     where bundle_name = 'v8' and mf_score is not null
 

@@ -5,7 +5,13 @@ with
 
 predictions as (
 
-    select as_of_date, security_id, alpha_name, score from {{ ref('ml_predictions') }}
+    select
+        as_of_date,
+        security_id,
+        alpha_name,
+        score
+
+    from {{ ref('ml_predictions') }}
 
 ),
 
@@ -13,10 +19,11 @@ learned as (
 
     select
         as_of_date,
-        security_id
-        {%- for alpha in var('active_alphas') %},
-        max(score) filter (where alpha_name = '{{ alpha }}') as {{ alpha }}
+        {%- for alpha in var('active_alphas') %}
+        max(score) filter (where alpha_name = '{{ alpha }}') as {{ alpha }},
         {%- endfor %}
+        security_id
+
     from predictions
     group by as_of_date, security_id
 
@@ -34,12 +41,16 @@ v8 as (
 )
 
 select
-    as_of_date,
-    security_id,
+    coalesce(learned.as_of_date, v8.as_of_date) as as_of_date,
+    coalesce(learned.security_id, v8.security_id) as security_id,
     {%- for alpha in var('active_alphas') %}
     learned.{{ alpha }},
     {%- endfor %}
     v8.alpha_v8
+
 from learned
-full join v8 using (as_of_date, security_id)
+full join v8
+    on
+        learned.as_of_date = v8.as_of_date
+        and learned.security_id = v8.security_id
 order by as_of_date, security_id

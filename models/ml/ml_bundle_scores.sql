@@ -28,7 +28,9 @@ factors as (
 
 panel as (
 
-    select * exclude (known_at, decided_at, is_member) from {{ ref('features') }} where is_member
+    select * exclude (known_at, decided_at, is_member)
+    from {{ ref('features') }}
+    where is_member
 
 ),
 

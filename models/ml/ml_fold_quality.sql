@@ -15,7 +15,14 @@ served as (
 
 quality as (
 
-    select alpha_name, signal_date, matured_date, ic, rank_ic from {{ ref('ml_alpha_quality') }}
+    select
+        alpha_name,
+        signal_date,
+        matured_date,
+        ic,
+        rank_ic
+
+    from {{ ref('ml_alpha_quality') }}
 
 ),
 

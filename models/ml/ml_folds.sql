@@ -7,13 +7,20 @@ with
 
 specs as (
 
-    select * from {{ ref('alpha_specs') }} where is_active
+    select *
+    from {{ ref('alpha_specs') }}
+    where is_active
 
 ),
 
 sessions as (
 
-    select session_date, session_index, previous_session_date from {{ ref('int_sessions') }}
+    select
+        session_date,
+        session_index,
+        previous_session_date
+
+    from {{ ref('int_sessions') }}
 
 ),
 
@@ -55,7 +62,7 @@ counted as (
 bounds as (
 
     select
-        counted.*,
+        *,
         (folds_start_month + to_months((train_months + fold_index * step_months)::integer))::date as test_month,
         (test_month + to_months(test_months))::date as next_month,
         case
