@@ -1,4 +1,4 @@
-{#- Returns alphas that are active in only one of seeds/alpha_specs.csv and var active_alphas, the columns of ml_alphas. -#}
+{#- Returns alphas active in only one of seeds/alpha_specs.csv and var active_alphas, the columns of ml_alphas. -#}
 
 with
 
