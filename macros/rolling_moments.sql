@@ -14,8 +14,9 @@
     NULL; gate by row_in_run. Offsets stay below 2,048.
     Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']]) }}" }} -#}
 {% macro rolling_moments(base, series, windows, pairs=[]) -%}
-    {#- the steps (a, b): a rows, joined by the b rows before them -#}
-    {%- set ns = namespace(steps=[], from=base) -%}
+    {#- the steps {n: [a, b]}: the newest a of n = a + b rows, joined by the b rows before them -#}
+    {%- set steps = {} -%}
+    {%- set ns = namespace(from=base) -%}
     {%- for window in windows -%}
         {%- set ns.unit = 1 -%}
         {%- for earlier in windows if earlier < window and window % earlier == 0 -%}
@@ -23,10 +24,10 @@
         {%- endfor -%}
         {%- set ns.at = ns.unit -%}
         {%- for digit in '{0:b}'.format(window // ns.unit)[1:] -%}
-            {%- do ns.steps.append((ns.at, ns.at)) -%}
+            {%- do steps.setdefault(2 * ns.at, [ns.at, ns.at]) -%}
             {%- set ns.at = 2 * ns.at -%}
             {%- if digit == '1' -%}
-                {%- do ns.steps.append((ns.at, ns.unit)) -%}
+                {%- do steps.setdefault(ns.at + ns.unit, [ns.at, ns.unit]) -%}
                 {%- set ns.at = ns.at + ns.unit -%}
             {%- endif -%}
         {%- endfor -%}
@@ -36,25 +37,25 @@
     {%- for x in series -%}{%- do moments.append((x, x, x)) -%}{%- endfor -%}
     {%- for x, y in pairs -%}{%- do moments.append((x ~ '_' ~ y, x, y)) -%}{%- endfor -%}
 
-    {%- for a, b in ns.steps -%}
-        {%- set to = base ~ ('_moments' if loop.last else '_' ~ (a + b)) -%}
+    {%- for n, (a, b) in steps.items() -%}
+        {%- set to = base ~ ('_moments' if loop.last else '_' ~ n) -%}
         {%- set ns.gap = {} -%}
         {%- set ns.columns = [] -%}
         {%- for x in series -%}
             {%- set newer = x if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
             {%- set older = 'lag(' ~ (x if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
-            {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ (a + b)) -%}
+            {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ n) -%}
             {%- if a == b -%}
                 {%- do ns.gap.update({x: '(' ~ newer ~ ' - ' ~ older ~ ')'}) -%}
             {%- else -%}
-                {%- do ns.gap.update({x: '(' ~ b ~ ' * ' ~ newer ~ ' - ' ~ a ~ ' * ' ~ older ~ ')'}) -%}
+                {%- do ns.gap.update({x: '(' ~ (b ~ ' * ' if b > 1) ~ newer ~ ' - ' ~ a ~ ' * ' ~ older ~ ')'}) -%}
             {%- endif -%}
         {%- endfor -%}
         {%- for name, x, y in moments -%}
             {%- set between = ns.gap[x] ~ ' * ' ~ ns.gap[y] ~ ' / ' ~ (2 * a if a == b else a * b * (a + b)) -%}
             {%- set newer = '' if a == 1 else 'm2_' ~ name ~ '_' ~ a ~ ' + ' -%}
             {%- set older = '' if b == 1 else 'lag(m2_' ~ name ~ '_' ~ b ~ ', ' ~ a ~ ') over () + ' -%}
-            {%- do ns.columns.append(newer ~ older ~ between ~ ' as m2_' ~ name ~ '_' ~ (a + b)) -%}
+            {%- do ns.columns.append(newer ~ older ~ between ~ ' as m2_' ~ name ~ '_' ~ n) -%}
         {%- endfor %}
 {{ to }} as (
 
