@@ -195,6 +195,15 @@ def test_rows_places_and_members_are_those_of_the_walk(market):
                 assert found == value, (key, column)
 
 
+def test_columns_are_named_in_lower_case(market):
+    with duckdb.connect(str(market[3]), read_only=True) as connection:
+        mixed = connection.execute(
+            "select table_name, column_name from information_schema.columns "
+            "where table_schema = 'intermediate' and column_name <> lower(column_name)"
+        ).fetchall()
+    assert mixed == []
+
+
 def test_delistings_are_those_of_the_walk(market):
     keeps_delisted, bars, _, warehouse = market
     days = calendar()

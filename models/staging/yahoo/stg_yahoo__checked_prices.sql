@@ -12,10 +12,10 @@ delivered as (
         _row_error as row_error,
         ticker,
         date as session_date,
-        open,
-        high,
-        low,
-        close,
+        open::double as open,
+        high::double as high,
+        low::double as low,
+        close::double as close,
         "Adj Close" as close_total_return,
         volume as volume_shares
 
