@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
@@ -54,7 +57,9 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
 def _run_in_processes(fn: Callable[[Any], Any], tasks: dict[int, Any], count: int) -> Iterator[tuple[int, Any]]:
     """One attempt in worker processes; raises BrokenProcessPool when a worker dies."""
     pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
-    futures = {pool.submit(fn, task): position for position, task in tasks.items()}
+    # starting a process flushes stdout, which a caller that silences dbt may have set to None
+    with contextlib.redirect_stdout(io.StringIO()) if sys.stdout is None else contextlib.nullcontext():
+        futures = {pool.submit(fn, task): position for position, task in tasks.items()}
     try:
         for future in as_completed(futures):
             yield futures[future], future.result()

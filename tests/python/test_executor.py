@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -67,6 +68,12 @@ def test_workers_that_die_twice_are_an_error_with_the_cure():
 def test_an_error_of_the_task_is_raised_as_it_is(workers):
     with pytest.raises(ValueError, match="no 1"):
         list(run(refuses, [1, 1], workers))
+
+
+def test_workers_start_where_stdout_is_silenced():
+    with contextlib.redirect_stdout(None):
+        results = dict(run(killed_always, [1, 2], 2))
+    assert results == {0: 1, 1: 2}
 
 
 def test_the_pool_works_again_after_a_death(tmp_path):
