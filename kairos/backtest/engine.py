@@ -11,8 +11,9 @@ Everything that needs held weights is here; what to hold is decided in SQL. One 
    a. leverage L = min(max_gross, target_vol / volatility of the unlevered book over its last 63 returns), 1 before;
       a book return is sum(w[t-1] r[t]) / gross[t-1], before costs;
    b. each name's weight goes 1 / (1 + lambda_tc) of the way to L times its target weight;
-   c. a name out of the target that this would leave below dust_weight is sold whole;
-   d. when max(buys, sells) exceeds max_turnover, all trades are scaled to it; not at the first investment.
+   c. a name out of the target that is held below dust_weight is sold whole;
+   d. when max(buys, sells) exceeds max_turnover, the trades are scaled to it, those of dust last: they stay whole as
+      long as they fit, or names would never quite leave. Not at the first investment.
 
 Sums are exact (math.fsum), so no bit depends on how many other names the market has.
 """
@@ -113,14 +114,25 @@ def planned_weights(
         is_first: nothing was held before, so that the turnover cap does not apply.
     """
     planned = held + (target - held) / (1.0 + strategy["lambda_tc"])
-    is_dust = (target == 0) & (held != 0) & (np.abs(planned) < strategy["dust_weight"])
+    is_dust = (target == 0) & (held != 0) & (np.abs(held) < strategy["dust_weight"])
     planned[is_dust] = 0.0
     change = planned - held
-    turnover = max(_total(change[change > 0]), -_total(change[change < 0]))
-    if turnover > strategy["max_turnover"] and not is_first:
-        scale = strategy["max_turnover"] / turnover
-        planned = held + change * scale
+    limit = strategy["max_turnover"]
+    if not is_first and max(_bought_and_sold(change)) > limit:
+        of_dust = _bought_and_sold(change[is_dust])
+        if max(of_dust) >= limit:
+            return held + change * (limit / max(_bought_and_sold(change))), is_dust
+        scale = min(
+            (limit - dust) / others if others else 1.0
+            for dust, others in zip(of_dust, _bought_and_sold(change[~is_dust]), strict=True)
+        )
+        planned = np.where(is_dust, planned, held + change * min(1.0, scale))
     return planned, is_dust
+
+
+def _bought_and_sold(change: np.ndarray) -> tuple[float, float]:
+    """Sum of the increases and sum of the decreases of weights, both positive."""
+    return _total(np.maximum(0.0, change)), _total(np.maximum(0.0, -change))
 
 
 def _reasons(held: np.ndarray, target: np.ndarray, planned: np.ndarray, is_dust: np.ndarray) -> np.ndarray:
@@ -172,7 +184,7 @@ def walk(
 
     for day in range(first, len(tape.dates)):
         before = equity
-        financing = borrow = trading = turnover = 0.0
+        financing = borrow = trading = turnover = earned = 0.0
 
         # 1. drift
         held = np.flatnonzero(value)
@@ -187,7 +199,8 @@ def walk(
             value[settled] *= 1.0 + tape.settlement_return[settled]
             drift = value[held] - start
             gain[held] += drift
-            book_returns.append(_total(drift) / _total(np.abs(start)))
+            earned = _total(drift)
+            book_returns.append(earned / _total(np.abs(start)))
 
         # 2. fills
         fills: list[tuple[np.ndarray, ...]] = []
@@ -206,13 +219,14 @@ def walk(
             weight_before = value[names]
             # a whole order leaves what the shares gained beyond their price (a dividend) as cash
             cash -= _total(np.where(whole, paid - moved - value[names], paid))
+            earned += _total(moved - paid)  # from the open to the close
             gain[names] += moved - paid
             value[names] = np.where(whole, 0.0, value[names] + moved)
             traded = np.abs(paid)
             commission, spread, impact = costs.of_trades(traded, tape.adv[day - 1, names], tape.vol[day - 1, names])
             cost = commission + spread + impact
             gain[names] -= cost
-            turnover = max(_total(paid[paid > 0]), -_total(paid[paid < 0])) / (cash + _total(value))
+            turnover = max(_bought_and_sold(paid)) / (cash + _total(value))
             trading = _total(cost)
             price = tape.price[day, names] * (fill_price[can] / tape.close[day, names])
             fills.append(
@@ -244,7 +258,7 @@ def walk(
                 " Lower its max_gross or target_vol in seeds/strategies.csv."
             )
         cost_return = (trading + financing + borrow) / before
-        gross_return = (equity / before - 1.0) + cost_return
+        gross_return = earned / before
         held = np.flatnonzero(value)
         was_invested = was_invested or len(held) > 0
         for block in fills:

@@ -119,7 +119,7 @@ def rebalance(warehouse: Path, strategy: str, date: datetime.date | None = None)
             "select equity_usd from warehouse.portfolio.pf_backtest_days where strategy = $1 and as_of_date = $2",
             [strategy, date],
         ).fetchall()[0][0]
-        rows = connection.execute(ORDERS, {"strategy": strategy, "date": date}).to_arrow_table().to_pylist()
+        rows = connection.sql(ORDERS, params={"strategy": strategy, "date": date}).to_arrow_table().to_pylist()
     trades = []
     for row in rows:
         shares = math.floor(row["shares"] + 0.5)

@@ -44,8 +44,8 @@ def read_trials(state: Path) -> pa.Table:
     tables = []
     for file in sorted((state / FOLDER).glob("*.parquet")):
         try:
-            tables.append(pq.read_table(file, schema=TRIALS))
-        except (OSError, pa.ArrowException) as error:
+            tables.append(pq.read_table(file).cast(TRIALS))
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise StateError(
                 f"{file}: the ledger of backtests cannot be read ({error}). Restore the file from a backup, or move it"
                 " away; its trials are then no longer counted."

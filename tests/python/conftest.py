@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from portfolio_market import frames, write_warehouse
 
 from kairos.proof.build import Builder
 
@@ -131,3 +132,17 @@ def real_market(us_large: Path, tmp_path_factory: pytest.TempPathFactory) -> Rea
 def builder() -> Builder:
     """The project parsed once; builds any number of small markets in this process."""
     return Builder()
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dbt's target folder with the compiled SQL of the portfolio."""
+    folder = tmp_path_factory.mktemp("compiled")
+    dbt("compile", "-s", "models/portfolio", market=folder / "none", warehouse=folder / "kairos.duckdb")
+    return folder / "kairos.target"
+
+
+@pytest.fixture(scope="session")
+def invented(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Warehouse of an invented market with the tables that the portfolio reads; nothing may write into it."""
+    return write_warehouse(tmp_path_factory.mktemp("invented") / "kairos.duckdb", frames())
