@@ -30,6 +30,10 @@ BEFORE_THE_WALK = ("pf_rebalances", "pf_candidates", "pf_weights__*", "pf_target
 AFTER_THE_WALK = ("pf_backtest_days", "pf_holdings", "pf_trades", "pf_orders", "pf_positions")
 SUMMARY = "pf_backtests"
 
+# Features a strategy may measure volatility and volume by: those that pf_candidates reads.
+MEASURES = """
+select column_name from (describe features.features) where regexp_matches(column_name, '(^|_)(vol|adv)_')
+"""
 RELATION = re.compile(r'"[^"]+"\."([^"]+)"\."([^"]+)"')
 
 
@@ -39,7 +43,7 @@ class Backtest:
 
     Attributes:
         summary: the row of pf_backtests.
-        connection: in-memory DuckDB with the run's tables in schema portfolio (pf_target_weights, pf_trades, ...).
+        connection: in-memory DuckDB with the run's tables in memory.portfolio (pf_target_weights, pf_trades, ...).
         strategy: parameters that ran, settings included.
     """
 
@@ -49,11 +53,13 @@ class Backtest:
 
     def table(self, name: str) -> pa.Table:
         """A table of the run, for example 'pf_trades'."""
-        return self.connection.sql(f"from portfolio.{name}").to_arrow_table()
+        return self.connection.sql(f"from {name}").to_arrow_table()
 
 
 def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
-    """An in-memory connection with the warehouse attached read-only as catalog `warehouse`.
+    """An in-memory connection with the warehouse attached read-only and in use.
+
+    It is attached under the name dbt gave it, its file's stem: its views name their tables by it.
 
     Raises:
         MarketError: there is no warehouse, or another process writes it.
@@ -62,7 +68,8 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
         raise MarketError(f"{warehouse}: there is no warehouse. Run make build first, or set KAIROS_DB.")
     connection = duckdb.connect()
     try:
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute(f"""attach '{warehouse}' as "{warehouse.stem}" (read_only)""")
+        connection.execute(f'use "{warehouse.stem}"')
     except duckdb.Error as error:
         raise MarketError(locked_message(warehouse, error)) from error
     return connection
@@ -86,31 +93,18 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
 
 def read_strategy(connection: duckdb.DuckDBPyConnection, strategy: str) -> dict[str, Any]:
     """A strategy's row of the seed as it was built. Raises SpecError for an unknown one."""
-    seed = connection.sql("from warehouse.seeds.strategies").to_arrow_table().to_pylist()
+    seed = connection.sql("from seeds.strategies").to_arrow_table().to_pylist()
     rows = {row["strategy"]: row for row in seed}
     if strategy not in rows:
         raise SpecError(f"Unknown strategy {strategy!r}; known: {', '.join(sorted(rows))} (seeds/strategies.csv).")
     return rows[strategy]
 
 
-def _check_names(connection: duckdb.DuckDBPyConnection, row: Mapping[str, Any], rules: Sequence[str]) -> None:
-    """Every name a configuration gives must exist in the warehouse."""
-
-    def values(sql: str) -> list[str]:
-        return sorted(value for (value,) in connection.sql(sql).fetchall())
-
-    columns = values(
-        "select column_name from duckdb_columns() where database_name = 'warehouse' and schema_name = 'features'"
-        " and table_name = 'features' and regexp_matches(column_name, '(^|_)(vol|adv)_')"
-    )
-    for name, known in (
-        ("alpha_name", values("select distinct alpha_name from pf_alpha_scores")),
-        ("portfolio_rule", sorted(rules)),
-        ("vol_column", columns),
-        ("adv_column", columns),
-    ):
-        if row[name] not in known:
-            raise SpecError(f"{name}={row[name]!r} is not in this warehouse; known: {', '.join(known)}.")
+def _check_names(row: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -> None:
+    """Every name a configuration gives must be one the warehouse has."""
+    for name, names in known.items():
+        if row[name] not in names:
+            raise SpecError(f"{name}={row[name]!r} is not in this warehouse; known: {', '.join(sorted(names))}.")
 
 
 def _compiled(folder: Path, pattern: str) -> dict[str, str]:
@@ -167,8 +161,12 @@ def backtest(
 
     def place(match: re.Match) -> str:
         schema, name = match.groups()
-        return f'memory.portfolio."{name}"' if name in ours else f'warehouse."{schema}"."{name}"'
+        return f'memory.portfolio."{name}"' if name in ours else f'"{warehouse.stem}"."{schema}"."{name}"'
 
+    seed = connection.sql("from seeds.strategies limit 0").to_arrow_table().schema
+    delistings = connection.sql("from intermediate.int_securities where is_delisted").to_arrow_table()
+    costs = connection.sql("from seeds.costs").to_arrow_table()
+    measures = connection.sql(MEASURES).to_arrow_table()["column_name"].to_pylist()
     connection.execute("create schema memory.portfolio")
     connection.execute("use memory.portfolio")
 
@@ -183,11 +181,13 @@ def backtest(
                 kind = "view" if name in VIEWS else "table"
                 connection.execute(f"create {kind} {name} as {RELATION.sub(place, models[name])}")
 
-    seed = connection.sql("from warehouse.seeds.strategies limit 0").to_arrow_table().schema
     strategies = pa.Table.from_pylist([row], schema=seed)
     keep("strategies", strategies)
     run(*VIEWS)
-    _check_names(connection, row, [name.partition("__")[2] for name in models if name.startswith("pf_weights__")])
+    alphas = [name for (name,) in connection.sql("select distinct alpha_name from pf_alpha_scores").fetchall()]
+    rules = [name.partition("__")[2] for name in models if name.startswith("pf_weights__")]
+    known = {"alpha_name": alphas, "portfolio_rule": rules, "vol_column": measures, "adv_column": measures}
+    _check_names(row, known)
     run(*BEFORE_THE_WALK)
     if start:
         for name in ("pf_target_weights", "pf_rebalances"):
@@ -211,9 +211,9 @@ def backtest(
         strategies=strategies,
         target_weights=connection.sql("from pf_target_weights").to_arrow_table(),
         bars=connection.sql(bars).to_arrow_table(),
-        delistings=connection.sql("from warehouse.intermediate.int_securities where is_delisted").to_arrow_table(),
+        delistings=delistings,
         benchmarks=connection.sql("from pf_benchmarks").to_arrow_table(),
-        costs=connection.sql("from warehouse.seeds.costs").to_arrow_table(),
+        costs=costs,
         settings=settings,
     )
     keep("pf_backtest_walks", walks)

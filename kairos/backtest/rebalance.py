@@ -30,17 +30,17 @@ select
     targets.score_rank,
     targets.binding_constraint,
     orders.weight_target
-from warehouse.portfolio.pf_orders as orders
-left join warehouse.portfolio.pf_target_weights as targets
+from portfolio.pf_orders as orders
+left join portfolio.pf_target_weights as targets
     on
         orders.decided_date = targets.as_of_date
         and orders.strategy = targets.strategy
         and orders.security_id = targets.security_id
-left join warehouse.intermediate.int_prices as prices
+left join intermediate.int_prices as prices
     on
         orders.decided_date = prices.as_of_date
         and orders.security_id = prices.security_id
-left join warehouse.intermediate.int_securities as securities
+left join intermediate.int_securities as securities
     on orders.security_id = securities.security_id
 where
     orders.strategy = $strategy
@@ -116,7 +116,7 @@ def rebalance(warehouse: Path, strategy: str, date: datetime.date | None = None)
             raise SpecError(f"Strategy {strategy!r} is not active: set is_active in seeds/strategies.csv and build.")
         date, fill_date = _decision(connection, strategy, date)
         equity = connection.execute(
-            "select equity_usd from warehouse.portfolio.pf_backtest_days where strategy = $1 and as_of_date = $2",
+            "select equity_usd from portfolio.pf_backtest_days where strategy = $1 and as_of_date = $2",
             [strategy, date],
         ).fetchall()[0][0]
         rows = connection.sql(ORDERS, params={"strategy": strategy, "date": date}).to_arrow_table().to_pylist()
@@ -148,9 +148,9 @@ def _decision(
         connection.execute(
             """
             select as_of_date, fill_date
-            from warehouse.portfolio.pf_rebalances
+            from portfolio.pf_rebalances
             where strategy = $1 and as_of_date in (
-                select as_of_date from warehouse.portfolio.pf_target_weights where strategy = $1
+                select as_of_date from portfolio.pf_target_weights where strategy = $1
             )
             """,
             [strategy],
