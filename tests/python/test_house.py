@@ -1,0 +1,238 @@
+"""The house rules, executable: names, layers, descriptions, member lists, thin Python models, a true README."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kairos.cli import parser
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
+LAYERS = ["staging", "intermediate", "features", "labels", "ml", "portfolio", "monitoring", "marts"]
+PREFIXES = {
+    "staging": ("stg_",),
+    "intermediate": ("int_",),
+    "features": ("feat_", "features"),
+    "labels": ("lbl_", "labels"),
+    "ml": ("ml_",),
+    "portfolio": ("pf_",),
+    "marts": ("fct_", "dim_", "feat_"),
+}
+# A layer may read itself and what stands before it; features and labels do not read each other (time rule 9).
+MAY_READ = {layer: set(LAYERS[: i + 1]) for i, layer in enumerate(LAYERS)}
+MAY_READ["features"] -= {"labels"}
+MAY_READ["labels"] -= {"features"}
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory):
+    """dbt's own view of the project, parsed afresh into a temporary target."""
+    target = tmp_path_factory.mktemp("house")
+    environment = os.environ | {
+        "DBT_PROFILES_DIR": str(ROOT),
+        "KAIROS_ROOT": str(ROOT),
+        "KAIROS_DB": str(target / "house.duckdb"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "parse", "--target-path", str(target), "--no-partial-parse"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return json.loads((target / "manifest.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def models(manifest):
+    """name -> node of every model."""
+    return {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
+
+
+def _layer(node):
+    return node["fqn"][1]
+
+
+def _rows(seed):
+    with (ROOT / "seeds" / f"{seed}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_models_are_named_after_their_layer_and_land_in_its_schema(models):
+    """stg_, int_, feat_, lbl_, ml_, pf_, fct_, dim_; schemas are the folders."""
+    wrong = [
+        f"{name} in {_layer(node)} (schema {node['schema']})"
+        for name, node in models.items()
+        if not name.startswith(PREFIXES.get(_layer(node), ("",))) or node["schema"] != _layer(node)
+    ]
+    assert not wrong
+
+
+def test_data_goes_one_way(models):
+    """No model reads a later layer; features and labels never read each other."""
+    wrong = []
+    for name, node in models.items():
+        for parent in node["depends_on"]["nodes"]:
+            parent_name = parent.split(".")[-1]
+            if parent_name in models and _layer(models[parent_name]) not in MAY_READ[_layer(node)]:
+                wrong.append(f"{name} reads {parent_name}")
+    assert not wrong
+
+
+def test_marts_read_no_staging(models):
+    """Marts are built from finished layers."""
+    wrong = [n for n, node in models.items() if _layer(node) == "marts" and ".stg_" in str(node["depends_on"]["nodes"])]
+    assert not wrong
+
+
+def test_every_model_is_described_with_its_grain(models):
+    """Descriptions end with the grain: '... One row per ...'."""
+    wrong = [name for name, node in models.items() if "One row per" not in node["description"]]
+    assert not wrong, f"without a grain in the description: {sorted(wrong)}"
+
+
+def test_every_sql_file_opens_with_what_it_is(models):
+    """The first line of a SQL file is its head comment with the grain."""
+    wrong = []
+    for name, node in models.items():
+        path = ROOT / node["original_file_path"]
+        if path.suffix == ".sql":
+            head = path.read_text().split("-#}")[0]
+            if not head.startswith("{#-") or "Grain" not in head:
+                wrong.append(name)
+    assert not wrong
+
+
+def test_marts_are_contracted_public_and_described(models):
+    """Contracts and a description on every column; only feat_matrix_v2 follows the feature registry instead."""
+    wrong = []
+    for name, node in models.items():
+        if _layer(node) != "marts":
+            assert node["config"]["access"] != "public", name
+            continue
+        if name != "feat_matrix_v2" and not node["contract"]["enforced"]:
+            wrong.append(f"{name}: no contract")
+        wrong += [f"{name}.{c}: no description" for c, v in node["columns"].items() if not v["description"].strip()]
+    assert not wrong
+
+
+def test_public_tables_of_the_design_exist(models):
+    """The marts this version promises."""
+    promised = {
+        "fct_signals fct_alphas fct_weights fct_trades fct_holdings fct_backtest_days fct_backtests fct_folds"
+        " fct_alpha_quality fct_feature_coverage dim_securities dim_features dim_alphas dim_strategies"
+        " feat_alpha_ml_xgb_v2 feat_matrix_v2"
+    }
+    assert set(" ".join(promised).split()) <= set(models)
+
+
+def test_every_model_has_a_key_test_or_says_why_not(manifest, models):
+    """Tables outside staging carry a unique_key test."""
+    tested = {
+        n["attached_node"].split(".")[-1]
+        for n in manifest["nodes"].values()
+        if n["resource_type"] == "test" and n.get("attached_node") and "unique" in n["name"]
+    }
+    exempt = {n for n, v in models.items() if v["config"]["meta"].get("no_key")}
+    wrong = {n for n, v in models.items() if _layer(v) != "staging" and n != "feat_matrix_v2"} - tested - exempt
+    assert not wrong, f"without a unique_key test: {sorted(wrong)}"
+
+
+def test_member_lists_match_the_files():
+    """Each list in vars names exactly the members that exist as files."""
+    variables = PROJECT["vars"]
+    features = {p.stem.removeprefix("feat_") for p in (ROOT / "models/features").glob("feat_*.sql")}
+    labels = {p.stem.removeprefix("lbl_") for p in (ROOT / "models/labels").glob("lbl_*.sql")}
+    families = {p.stem for p in (ROOT / "kairos/families").glob("*.py") if not p.stem.startswith("_")}
+    fits = {p.stem.removeprefix("ml_fits__") for p in (ROOT / "python_models/ml").glob("ml_fits__*.py")}
+    rules = {p.stem.removeprefix("pf_weights__") for p in (ROOT / "models/portfolio").glob("pf_weights__*.sql")}
+    assert set(variables["feature_families"]) == features
+    assert set(variables["label_names"]) == labels
+    assert set(variables["estimator_families"]) == families == fits
+    assert set(variables["portfolio_rules"]) == rules
+
+
+def test_active_alphas_match_the_specs():
+    """The columns of fct_alphas are the active rows of alpha_specs."""
+    active = {r["alpha_name"] for r in _rows("alpha_specs") if r["is_active"].lower() == "true"}
+    assert set(PROJECT["vars"]["active_alphas"]) == active
+
+
+def test_python_models_are_wiring():
+    """At most 15 lines that are not docstring, comment, import or blank."""
+    for path in (ROOT / "python_models").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        lines = set()
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom) or (
+                isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            ):
+                continue
+            lines |= set(range(node.lineno, node.end_lineno + 1))
+        assert len(lines) <= 15, f"{path.name} has {len(lines)} lines of code"
+
+
+def test_macros_are_used_and_described(manifest):
+    """A macro earns its place: used somewhere, described in macros/_macros.yml."""
+    own = {m["name"]: m for m in manifest["macros"].values() if m["package_name"] == "kairos"}
+    own = {n: m for n, m in own.items() if not n.startswith(("test_", "_")) and m["path"].startswith("macros")}
+    text = "\n".join(p.read_text() for d in ("models", "macros", "tests", "dbt_project.yml") for p in _files(ROOT / d))
+    automatic = {"generate_schema_name"}
+    assert not {n for n in own if n not in automatic and len(re.findall(rf"\b{n}\(", text)) < 2}
+    assert not {n for n, m in own.items() if not m["description"].strip()}
+
+
+def _files(place):
+    return [place] if place.is_file() else [p for p in place.rglob("*") if p.suffix in {".sql", ".yml"}]
+
+
+def test_requirements_are_exact_and_name_no_host():
+    """Every requirement is pinned with ==, the locks carry hashes and no address."""
+    for name in ("requirements.in", "requirements-dev.in"):
+        lines = [x for x in (ROOT / name).read_text().splitlines() if x and not x.startswith(("#", "-r"))]
+        assert all("==" in line for line in lines), name
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert "--hash=sha256" in text
+        assert "://" not in text
+
+
+def test_readme_names_every_command_and_every_switch():
+    """The README's commands are the program's; its table of places names files that are there."""
+    readme = (ROOT / "README.md").read_text()
+    commands = next(a for a in parser()._actions if a.dest == "command").choices
+    assert not [c for c in commands if f"kairos {c}" not in readme]
+    for target in re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M):
+        if target not in {"setup"}:
+            assert f"make {target}" in readme, target
+    table = readme.split("## Where do I add")[1].split("\n## ")[0]
+    for path in re.findall(r"`((?:models|seeds|kairos|python_models|macros|tests)/[^`<>{}*]+)`", table):
+        assert (ROOT / path).exists(), f"README names {path}, which is not there"
+
+
+def test_decisions_are_numbered_without_gaps():
+    """docs/decisions/NNNN-title.md, one after the other."""
+    numbers = sorted(int(p.name[:4]) for p in (ROOT / "docs/decisions").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_nothing_names_a_machine():
+    """No committed text names a home folder, a scratch folder of one machine or a registry's host."""
+    bad = re.compile(r"/work/|/tmp/w/|/root/|pythonhosted|pypi\.org")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    for name in listed.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.name != "test_house.py" and path.suffix in {".py", ".sql", ".yml", ".md", ".toml"}:
+            assert not bad.search(path.read_text()), name
