@@ -1,0 +1,217 @@
+"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, twice, with a reader on the marts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from kairos.demo import write_market
+
+ROOT = Path(__file__).resolve().parents[2]
+SECURITIES, YEARS = 40, 4
+
+# A BI tool that polls two marts which must belong to one build, and holds one connection open all along.
+READER = """
+import json, pathlib, sys, duckdb
+path, stop = sys.argv[1], sys.argv[2]
+question = "select count(*), sum(net_return::decimal(38,15)) from marts.fct_backtest_days"
+held = duckdb.connect(path, read_only=True)
+first = held.sql(question).fetchall()
+polls, errors = 0, []
+print("ready", flush=True)
+while not pathlib.Path(stop).exists():
+    try:
+        with duckdb.connect(path, read_only=True) as con:
+            con.sql(question).fetchall()
+            con.sql("select count(*) from marts.fct_signals").fetchall()
+        polls += 1
+    except Exception as error:
+        errors.append(repr(error))
+print(json.dumps({"polls": polls, "errors": errors, "held": held.sql(question).fetchall() == first}))
+"""
+
+
+class House:
+    """A market, a warehouse and places of their own below one folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.market = folder / "market"
+        self.published = folder / "published"
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KAIROS_")} | {
+            "KAIROS_ROOT": str(ROOT),
+            "KAIROS_MARKET": str(self.market),
+            "KAIROS_DB": str(folder / "kairos.duckdb"),
+            "KAIROS_STATE": str(folder / "state"),
+            "KAIROS_PUBLISHED": str(self.published),
+            "DBT_TARGET_PATH": str(folder / "target"),
+            "DBT_LOG_PATH": str(folder / "logs"),
+        }
+
+    def kairos(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run a kairos command as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "kairos.cli", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def database(self) -> Path:
+        return self.published / "current" / "kairos_marts.duckdb"
+
+    def query(self, sql: str):
+        """Rows read from the published marts."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            return connection.sql(sql).fetchall()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    """The demo market, small, built once with every dbt test."""
+    house = House(tmp_path_factory.mktemp("house"))
+    write_market(house.market, securities=SECURITIES, years=YEARS)
+    house.first = house.kairos("build")
+    return house
+
+
+def test_build_is_green_and_says_where_the_marts_are(house):
+    """Exit code 0, every dbt test run, the headline and the next commands printed."""
+    assert house.first.returncode == 0, house.first.stdout[-6000:] + house.first.stderr[-2000:]
+    assert "Published" in house.first.stdout
+    assert str(house.database) in house.first.stdout
+    assert "kairos rebalance --strategy kairos_production" in house.first.stdout
+    assert "net_sharpe" in house.first.stdout
+
+
+def test_no_published_mart_is_empty(house):
+    """Every mart has rows on the demo market."""
+    marts = house.query("select table_name from information_schema.tables where table_schema = 'marts' order by 1")
+    assert len(marts) >= 16
+    empty = [mart for (mart,) in marts if house.query(f"select count(*) from marts.{mart}") == [(0,)]]
+    assert not empty
+
+
+def test_second_build_gives_the_same_bytes_while_bi_reads(house):
+    """Same files and state: every published Parquet file is the same to the byte; the reader never fails or moves."""
+    first = {p.name: p.read_bytes() for p in (house.published / "current").glob("*.parquet")}
+    stop = house.folder / "stop"
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READER, str(house.database), str(stop)], stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout.readline().strip() == "ready"
+    again = house.kairos("build")
+    stop.touch()
+    result = json.loads(reader.communicate(timeout=60)[0])
+    assert again.returncode == 0, again.stdout[-6000:]
+    assert result["errors"] == []
+    assert result["held"]
+    assert result["polls"] > 10
+    second = {p.name: p.read_bytes() for p in (house.published / "current").glob("*.parquet")}
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_rebalance_prints_a_list_a_trader_could_use(house):
+    """Ticker, side, shares, weights, reference price and reason, for the newest decision."""
+    done = house.kairos("rebalance", "--strategy", "kairos_production")
+    assert done.returncode == 0, done.stderr
+    for column in ("ticker", "side", "shares", "weight_before", "weight_after", "reference_price_usd", "reason"):
+        assert column in done.stdout
+    unknown = house.kairos("rebalance", "--strategy", "nobody")
+    assert unknown.returncode == 1
+    assert "nobody" in unknown.stderr
+    assert "kairos_production" in unknown.stderr
+
+
+def test_backtest_with_overrides_adds_one_trial(house):
+    """An ad-hoc run answers, is written to the trials ledger once, and refuses a parameter nobody reads."""
+    command = ("backtest", "--strategy", "kairos_production", "--set", "top_n=10", "target_vol=0.2")
+    for _ in range(2):
+        done = house.kairos(*command)
+        assert done.returncode == 0, done.stderr
+        assert "sharpe" in done.stdout
+    trials = duckdb.sql(f"select * from '{house.folder}/state/backtest_trials/*.parquet'")
+    assert len(trials.fetchall()) == 1
+    wrong = house.kairos("backtest", "--strategy", "kairos_production", "--set", "top_m=10")
+    assert wrong.returncode == 1
+    assert "top_m" in wrong.stderr
+    assert "top_n" in wrong.stderr
+
+
+def test_selected_build_does_not_publish(house):
+    """A partial `dbt build` leaves the published version and says so."""
+    before = (house.published / "current").resolve()
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "build", "-s", "dim_features"],
+        cwd=ROOT,
+        env=house.environment | {"DBT_PROFILES_DIR": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Not published" in done.stdout
+    assert (house.published / "current").resolve() == before
+
+
+def test_locked_warehouse_is_one_clear_message(house):
+    """Somebody holds the warehouse: the message names the file and three ways out, and nothing is rebuilt."""
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); input()",
+            house.environment["KAIROS_DB"],
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline().strip() == "held"
+    done = house.kairos("build")
+    holder.communicate("\n", timeout=30)
+    assert done.returncode == 1
+    assert "kairos.duckdb is held by another process" in done.stderr
+    assert "KAIROS_DB" in done.stderr
+
+
+def test_broken_market_fails_before_the_first_model_and_keeps_the_marts(house, tmp_path):
+    """A market without prices: the file, the cure, exit code 1, and the published marts as they were."""
+    before = (house.published / "current").resolve()
+    broken = house.environment | {"KAIROS_MARKET": str(tmp_path / "nothing")}
+    done = subprocess.run(
+        [sys.executable, "-m", "kairos.cli", "build"],
+        cwd=ROOT,
+        env=broken,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert str(tmp_path / "nothing") in done.stdout + done.stderr
+    assert (house.published / "current").resolve() == before
+
+
+def test_real_without_a_market_says_how(house):
+    """`make real` without KAIROS_MARKET stops and says how to set it."""
+    environment = {k: v for k, v in house.environment.items() if k != "KAIROS_MARKET"}
+    done = subprocess.run(
+        [sys.executable, "-m", "kairos.cli", "build", "--real"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "KAIROS_MARKET=" in done.stderr
