@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from kairos import machine
+from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
 from kairos.publish import locked_message, publish
 
@@ -117,11 +117,17 @@ def _publish(args: argparse.Namespace) -> int:
     return 0
 
 
-def _date(text: str) -> datetime.date:
-    try:
-        return datetime.date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"a date is written YYYY-MM-DD, got {text!r}") from error
+def _prove(args: argparse.Namespace) -> int:
+    import tempfile
+
+    from kairos.proof import prove, report
+
+    with tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work) as work:
+        rows = prove(machine.market_dir(), Path(work), args.cut, state=machine.state_dir(), workers=machine.workers())
+    print(report(rows))
+    different = sum(row.rows_different for row in rows)
+    print("The proof holds." if not different else f"THE PROOF FAILS: {different} cells dated by a cut changed.")
+    return int(different > 0)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -140,6 +146,21 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--signal", type=float, default=1.0, help="strength of the planted signal; 0 plants none")
     demo.add_argument("--out", help=f"directory, default {DEMO}")
     demo.set_defaults(run=_demo)
+
+    sending = commands.add_parser("rebalance", help="the trade list of a date, printed and written to trades/")
+    rebalance.add_arguments(sending)
+    sending.set_defaults(run=rebalance.main)
+
+    trying = commands.add_parser("backtest", help="an ad-hoc backtest with overrides, one row in the trials ledger")
+    adhoc.add_arguments(trying)
+    trying.set_defaults(run=adhoc.main)
+
+    proving = commands.add_parser("prove", help="the lookahead proof: builds without the future, compared to the bit")
+    proving.add_argument(
+        "--cut", type=adhoc.as_date, nargs="*", default=[], help="sessions; default two, one just after a test start"
+    )
+    proving.add_argument("--work", help="folder for the builds, default the system's temporary folder")
+    proving.set_defaults(run=_prove)
 
     commands.add_parser("publish", help="publish the marts of the warehouse for BI").set_defaults(run=_publish)
     return top
