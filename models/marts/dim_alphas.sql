@@ -28,7 +28,7 @@ bundles as (
         'bundle' as family,
         'none' as task,
         null::varchar as label,
-        horizon_days::integer as horizon_days,
+        null::integer as horizon_days,
         bundle_name as feature_set,
         null::integer as train_months,
         null::integer as test_months,
