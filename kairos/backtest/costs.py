@@ -74,10 +74,10 @@ class Costs:
             adv: average daily dollar volume, USD; NaN or 0 pays the widest spread and no impact.
             vol: annual volatility, a fraction; NaN pays no impact.
         """
-        adv = np.nan_to_num(adv)
+        adv = np.where(np.isnan(adv), 0.0, adv)
         bucket = np.searchsorted(self.spread_from_adv, adv, side="right") - 1
         participation = np.divide(value, adv, out=np.zeros_like(value), where=adv > 0)
-        daily_sigma = np.nan_to_num(vol) / np.sqrt(SESSIONS_PER_YEAR)
+        daily_sigma = np.where(np.isnan(vol), 0.0, vol) / SESSIONS_PER_YEAR**0.5
         return (
             self.commission * value,
             self.half_spread[bucket] * value,

@@ -35,11 +35,13 @@ VOL_WINDOW = 63
 # Differences of weights below this are no trade.
 NO_TRADE = 1e-12
 PARTS = ("holdings", "trades", "orders")
+REASONS = ("enter", "raise", "reduce", "leave", "leave_dust", "delisting", "no_more_bars")
+ENTER, RAISE, REDUCE, LEAVE, LEAVE_DUST, DELISTING, NO_MORE_BARS = range(len(REASONS))
 
 
 @dataclass
 class Walk:
-    """What a walk writes down, column by column; names are columns of the tape.
+    """What a walk writes down, column by column; names are columns of the tape, reasons positions in REASONS.
 
     days has one entry per session from the first one; holdings, trades and orders are blocks of rows, those of the
     i-th session are rows starts[part][i] to starts[part][i + 1].
@@ -53,8 +55,9 @@ class Walk:
 
     def rows(self, part: str, **columns: np.ndarray) -> None:
         """Write rows of the current session."""
+        blocks = self.parts[part]
         for name, values in columns.items():
-            self.parts[part].setdefault(name, []).append(values)
+            blocks.setdefault(name, []).append(values)
         self._written[part] += len(columns["name"])
 
     def close_day(self, **values: float) -> None:
@@ -82,7 +85,7 @@ class _Orders:
 
 def _total(values: np.ndarray) -> float:
     """Exact sum, whatever the order."""
-    return math.fsum(values[values != 0].tolist())
+    return math.fsum(values.tolist())
 
 
 def realised_vol(returns: list[float]) -> float:
@@ -136,12 +139,198 @@ def _bought_and_sold(change: np.ndarray) -> tuple[float, float]:
 
 
 def _reasons(held: np.ndarray, target: np.ndarray, planned: np.ndarray, is_dust: np.ndarray) -> np.ndarray:
-    """Why a name is traded: enter, raise, reduce, leave (out of the target), leave_dust."""
-    reason = np.where(np.abs(planned) > np.abs(held), "raise", "reduce").astype(object)
-    reason[held == 0] = "enter"
-    reason[target == 0] = "leave"
-    reason[is_dust] = "leave_dust"
+    """Why each name is traded."""
+    reason = np.where(np.abs(planned) > np.abs(held), RAISE, REDUCE)
+    reason[held == 0] = ENTER
+    reason[target == 0] = LEAVE
+    reason[is_dust] = LEAVE_DUST
     return reason
+
+
+class _Book:
+    """A strategy's book on its way through the sessions; each method is a step of the module's list.
+
+    value and gain are USD per name of the tape: held, and gained since the position was opened after its own trading
+    costs. The other attributes are of the session at hand.
+    """
+
+    def __init__(self, strategy: Mapping[str, Any], tape: Tape, costs: Costs, settings: Mapping[str, Any], first: int):
+        self.strategy, self.tape, self.costs = strategy, tape, costs
+        self.fills_at = tape.close if settings["fill"] == "next_close" else tape.open
+        self.out = Walk(first)
+        self.value = np.zeros(len(tape.ids))
+        self.gain = np.zeros(len(tape.ids))
+        self.held = np.empty(0, dtype=np.intp)
+        self.cash = self.equity = float(settings["initial_equity_usd"])
+        self.long = self.short = 0.0  # USD held long and short, both positive
+        self.returns: list[float] = []
+        self.leverage = leverage(strategy, self.returns)
+        self.orders: _Orders | None = None
+        self.was_invested = False
+        self.settlement_days = frozenset(tape.settles.tolist())
+
+    def begin(self, day: int) -> None:
+        """Go to a session; what was held and borrowed over the night pays."""
+        self.day, self.before = day, self.equity
+        self.earned = self.trading = self.turnover = 0.0
+        self.fills: list[dict[str, np.ndarray]] = []
+        self.financing = max(0.0, -self.cash) * self.costs.financing_per_year / SESSIONS_PER_YEAR
+        self.borrow = self.short * self.costs.borrow_per_year / SESSIONS_PER_YEAR
+
+    def drift(self) -> None:
+        """Total return of what is held; names at their end are paid out."""
+        if not len(self.held):
+            return
+        start = self.value[self.held]
+        end = start * self.tape.growth[self.day][self.held]
+        settled = np.empty(0, dtype=np.intp)
+        if self.day in self.settlement_days:
+            at = np.flatnonzero(self.tape.settles[self.held] == self.day)
+            settled, last = self.held[at], end[at]
+            end[at] *= 1.0 + self.tape.settlement_return[settled]
+        change = end - start
+        self.value[self.held] = end
+        self.gain[self.held] += change
+        self.earned = _total(change)
+        self.returns.append(self.earned / (self.long + self.short))
+        if len(settled):
+            self._pay_out(settled, last)
+
+    def _pay_out(self, names: np.ndarray, last: np.ndarray) -> None:
+        """Names at their end become cash, at their last price times (1 + settlement return) and without cost."""
+        paid, nothing = self.value[names], np.zeros(len(names))
+        self.cash += _total(paid)
+        price = self.tape.price[self.day, names]
+        self.fills.append(
+            {
+                "name": names,
+                "decided": np.full(len(names), self.day),
+                "sign": -np.sign(last),
+                "shares": np.abs(last) / price,
+                "price_usd": price * (1.0 + self.tape.settlement_return[names]),
+                "value_usd": np.abs(paid),
+                "value_before": last,
+                "value_after": nothing,
+                "commission_usd": nothing,
+                "spread_usd": nothing,
+                "impact_usd": nothing,
+                "reason": np.where(self.tape.is_delisted[names], DELISTING, NO_MORE_BARS),
+                "gain_usd": self.gain[names],
+            }
+        )
+        self.value[names] = self.gain[names] = 0.0
+        self.held = np.flatnonzero(self.value)
+
+    def fill(self) -> None:
+        """Fill the orders of the session before."""
+        if self.orders is None:
+            return
+        orders, tape, day, self.orders = self.orders, self.tape, self.day, None
+        price = self.fills_at[day][orders.names]
+        can = tape.tradable[day][orders.names] & np.isfinite(price) & (tape.settles[orders.names] > day)
+        names, ordered, is_whole, price = orders.names[can], orders.value[can], orders.is_whole[can], price[can]
+        decided_close, close = tape.close[day - 1][names], tape.close[day][names]
+        moved = ordered * (close / decided_close)  # the shares at this close
+        paid = ordered * (price / decided_close)  # the shares at the price of the fill
+        before = self.value[names]
+        # a whole order leaves what the shares gained beyond their price (a dividend) as cash
+        self.cash -= _total(np.where(is_whole, paid - moved - before, paid))
+        self.earned += _total(moved - paid)  # from the open to the close
+        after = np.where(is_whole, 0.0, before + moved)
+        self.value[names] = after
+        traded = np.abs(paid)
+        commission, spread, impact = self.costs.of_trades(traded, tape.adv[day - 1][names], tape.vol[day - 1][names])
+        cost = commission + spread + impact
+        self.gain[names] += moved - paid - cost
+        self.held = np.flatnonzero(self.value)
+        self.trading = _total(cost)
+        self.turnover = max(_bought_and_sold(paid)) / (self.cash + _total(self.value[self.held]))
+        shown = tape.price[day][names] * (price / close)
+        self.fills.append(
+            {
+                "name": names,
+                "decided": np.full(len(names), day - 1),
+                "sign": np.sign(paid),
+                "shares": traded / shown,
+                "price_usd": shown,
+                "value_usd": traded,
+                "value_before": before,
+                "value_after": after,
+                "commission_usd": commission,
+                "spread_usd": spread,
+                "impact_usd": impact,
+                "reason": orders.reason[can],
+                "gain_usd": self.gain[names],
+            }
+        )
+        self.gain[names[after == 0]] = 0.0
+
+    def close(self) -> None:
+        """Pay the session's costs and strike the balance."""
+        self.cash -= self.trading + self.financing + self.borrow
+        value = self.value[self.held]
+        self.short = _total(np.maximum(-value, 0.0)) if (value < 0).any() else 0.0
+        self.long = _total(np.maximum(value, 0.0)) if self.short else _total(value)
+        self.equity = self.cash + (self.long - self.short)
+        if not self.equity > 0:
+            raise KairosError(
+                f"Strategy {self.strategy['strategy']!r} has lost all its equity on {self.tape.dates[self.day]}"
+                f" ({self.equity:.2f} USD). Lower its max_gross or target_vol in seeds/strategies.csv."
+            )
+        self.was_invested = self.was_invested or len(self.held) > 0
+        for fill in self.fills:
+            before, after = fill.pop("value_before"), fill.pop("value_after")
+            self.out.rows("trades", **fill, weight_before=before / self.equity, weight_after=after / self.equity)
+
+    def decide(self, names: np.ndarray, weights: np.ndarray) -> None:
+        """Orders from the weights held to the levered targets, written down and kept for the next session."""
+        self.leverage = leverage(self.strategy, self.returns)
+        target = np.zeros(len(self.value))
+        target[names] = weights * self.leverage
+        held = self.value / self.equity
+        planned, is_dust = planned_weights(self.strategy, held, target, not self.was_invested)
+        change = planned - held
+        # a name that was paid out cannot be ordered
+        traded = np.flatnonzero((np.abs(change) > NO_TRADE) & (self.tape.settles > self.day))
+        if not len(traded):
+            return
+        held, target, planned, change = held[traded], target[traded], planned[traded], change[traded]
+        reason = _reasons(held, target, planned, is_dust[traded])
+        money = change * self.equity
+        price = self.tape.price[self.day][traded]
+        self.out.rows(
+            "orders",
+            name=traded,
+            sign=np.sign(change),
+            shares=np.abs(money) / price,
+            reference_price_usd=price,
+            value_usd=np.abs(money),
+            weight_before=held,
+            weight_target=target,
+            weight_after=planned,
+            reason=reason,
+        )
+        self.orders = _Orders(traded, money, planned == 0, reason)
+
+    def write(self) -> None:
+        """Write the session down."""
+        self.out.rows("holdings", name=self.held, value_usd=self.value[self.held], gain_usd=self.gain[self.held])
+        cost_return = (self.trading + self.financing + self.borrow) / self.before
+        gross_return = self.earned / self.before
+        self.out.close_day(
+            equity_usd=self.equity,
+            gross_return=gross_return,
+            net_return=gross_return - cost_return,
+            cost_return=cost_return,
+            turnover=self.turnover,
+            gross_exposure=(self.long + self.short) / self.equity,
+            net_exposure=(self.long - self.short) / self.equity,
+            leverage=self.leverage,
+            cash_usd=self.cash,
+            trading_cost_usd=self.trading,
+            financing_usd=self.financing,
+            borrow_usd=self.borrow,
+        )
 
 
 def walk(
@@ -163,207 +352,29 @@ def walk(
 
     Returns:
         days with equity_usd, gross_return, net_return (= gross - cost), cost_return, turnover (max(buys, sells) over
-        the equity before trading costs), gross_exposure, net_exposure, leverage, trading_cost_usd, financing_usd,
-        borrow_usd; the first session's returns are 0. Holdings after the fills at the close, without cash.
+        the equity before trading costs), gross_exposure, net_exposure, leverage, cash_usd, trading_cost_usd,
+        financing_usd, borrow_usd; the first session's returns are 0. Holdings after the fills at the close, without
+        cash.
 
     Raises:
         KairosError: the equity is gone.
     """
     if not targets:
         raise ValueError(f"strategy {strategy['strategy']!r} decides nothing: the walk needs at least one target")
-    n_names = len(tape.ids)
     first = min(targets)
-    out = Walk(first)
-    value = np.zeros(n_names)  # USD held per name
-    gain = np.zeros(n_names)  # USD gained since the position was opened, after its trading costs
-    cash = equity = float(settings["initial_equity_usd"])
-    book_returns: list[float] = []
-    current_leverage = leverage(strategy, book_returns)
-    orders: _Orders | None = None
-    was_invested = False
-
+    book = _Book(strategy, tape, costs, settings, first)
     for day in range(first, len(tape.dates)):
-        before = equity
-        financing = borrow = trading = turnover = earned = 0.0
-
-        # 1. drift
-        held = np.flatnonzero(value)
-        if day > first:
-            financing = max(0.0, -cash) * costs.financing_per_year / SESSIONS_PER_YEAR
-            borrow = _total(np.maximum(0.0, -value[held])) * costs.borrow_per_year / SESSIONS_PER_YEAR
-        if len(held):
-            start = value[held]
-            settled = held[tape.settles[held] == day]
-            value[held] = start * tape.growth[day, held]
-            last = value[settled]
-            value[settled] *= 1.0 + tape.settlement_return[settled]
-            drift = value[held] - start
-            gain[held] += drift
-            earned = _total(drift)
-            book_returns.append(earned / _total(np.abs(start)))
-
-        # 2. fills
-        fills: list[tuple[np.ndarray, ...]] = []
-        if len(held) and len(settled):
-            cash += _total(value[settled])
-            fills.append(_settlement(tape, day, settled, last, value[settled], gain[settled]))
-            value[settled] = gain[settled] = 0.0
-        if orders is not None:
-            fill_price = tape.close[day] if settings["fill"] == "next_close" else tape.open[day]
-            fill_price = fill_price[orders.names]
-            can = tape.tradable[day, orders.names] & np.isfinite(fill_price) & (tape.settles[orders.names] > day)
-            names, whole = orders.names[can], orders.is_whole[can]
-            decided_close = tape.close[day - 1, names]
-            moved = orders.value[can] * (tape.close[day, names] / decided_close)
-            paid = orders.value[can] * (fill_price[can] / decided_close)
-            weight_before = value[names]
-            # a whole order leaves what the shares gained beyond their price (a dividend) as cash
-            cash -= _total(np.where(whole, paid - moved - value[names], paid))
-            earned += _total(moved - paid)  # from the open to the close
-            gain[names] += moved - paid
-            value[names] = np.where(whole, 0.0, value[names] + moved)
-            traded = np.abs(paid)
-            commission, spread, impact = costs.of_trades(traded, tape.adv[day - 1, names], tape.vol[day - 1, names])
-            cost = commission + spread + impact
-            gain[names] -= cost
-            turnover = max(_bought_and_sold(paid)) / (cash + _total(value))
-            trading = _total(cost)
-            price = tape.price[day, names] * (fill_price[can] / tape.close[day, names])
-            fills.append(
-                (
-                    names,
-                    np.full(len(names), day - 1),
-                    np.sign(paid).astype(np.int8),
-                    traded / price,
-                    price,
-                    traded,
-                    weight_before,
-                    value[names],
-                    commission,
-                    spread,
-                    impact,
-                    orders.reason[can],
-                    gain[names],
-                )
-            )
-            gain[names[value[names] == 0]] = 0.0
-            orders = None
-
-        # equity
-        cash -= trading + financing + borrow
-        equity = cash + _total(value)
-        if not equity > 0:
-            raise KairosError(
-                f"Strategy {strategy['strategy']!r} has lost all its equity on {tape.dates[day]} ({equity:.2f} USD)."
-                " Lower its max_gross or target_vol in seeds/strategies.csv."
-            )
-        cost_return = (trading + financing + borrow) / before
-        gross_return = earned / before
-        held = np.flatnonzero(value)
-        was_invested = was_invested or len(held) > 0
-        for block in fills:
-            _write_trades(out, block, equity)
-
-        # 3. decision
+        book.begin(day)
+        book.drift()
+        book.fill()
+        book.close()
         if day in targets:
-            current_leverage = leverage(strategy, book_returns)
-            target = np.zeros(n_names)
-            names, weights = targets[day]
-            target[names] = weights
-            target *= current_leverage
-            orders = _decide(out, strategy, tape, day, value / equity, target, equity, not was_invested)
-
-        out.rows(
-            "holdings",
-            name=held,
-            shares=value[held] / tape.price[day, held],
-            price_usd=tape.price[day, held],
-            value_usd=value[held],
-            weight=value[held] / equity,
-            gain_usd=gain[held],
-        )
-        out.close_day(
-            equity_usd=equity,
-            gross_return=gross_return,
-            net_return=gross_return - cost_return,
-            cost_return=cost_return,
-            turnover=turnover,
-            gross_exposure=_total(np.abs(value)) / equity,
-            net_exposure=_total(value) / equity,
-            leverage=current_leverage,
-            cash_usd=cash,
-            trading_cost_usd=trading,
-            financing_usd=financing,
-            borrow_usd=borrow,
-        )
+            book.decide(*targets[day])
+        book.write()
+    out = book.out
+    sessions = np.repeat(np.arange(first, len(tape.dates)), np.diff(out.starts["holdings"]))
+    names, value = out.column("holdings", "name").astype(np.intp), out.column("holdings", "value_usd")
+    price = tape.price[sessions, names]
+    weight = value / np.array(out.days["equity_usd"])[sessions - first]
+    out.parts["holdings"] |= {"price_usd": [price], "shares": [value / price], "weight": [weight]}
     return out
-
-
-def _settlement(tape, day, names, last, paid, gain) -> tuple[np.ndarray, ...]:
-    """Trades that pay out names at their end: no cost, at the last price times (1 + settlement return)."""
-    nothing = np.zeros(len(names))
-    price = tape.price[day, names]
-    return (
-        names,
-        np.full(len(names), day),
-        -np.sign(last).astype(np.int8),
-        np.abs(last) / price,
-        price * (1.0 + tape.settlement_return[names]),
-        np.abs(paid),
-        last,
-        nothing,
-        nothing,
-        nothing,
-        nothing,
-        tape.settlement_reason[names],
-        gain.copy(),
-    )
-
-
-def _write_trades(out: Walk, block: tuple[np.ndarray, ...], equity: float) -> None:
-    names, decided, sign, shares, price, traded, value_before, value_after, commission, spread, impact, reason, gain = (
-        block
-    )
-    out.rows(
-        "trades",
-        name=names,
-        decided=decided,
-        sign=sign,
-        shares=shares,
-        price_usd=price,
-        value_usd=traded,
-        weight_before=value_before / equity,
-        weight_after=value_after / equity,
-        commission_usd=commission,
-        spread_usd=spread,
-        impact_usd=impact,
-        reason=reason,
-        gain_usd=gain,
-    )
-
-
-def _decide(out, strategy, tape, day, held, target, equity, is_first) -> _Orders | None:
-    """Orders of one decision, written down and handed back; None when nothing changes."""
-    planned, is_dust = planned_weights(strategy, held, target, is_first)
-    change = planned - held
-    is_open = tape.settles > day  # a name that was paid out today cannot be ordered
-    names = np.flatnonzero((np.abs(change) > NO_TRADE) & is_open)
-    if not len(names):
-        return None
-    held, target, planned, change = held[names], target[names], planned[names], change[names]
-    reason = _reasons(held, target, planned, is_dust[names])
-    money = change * equity
-    price = tape.price[day, names]
-    out.rows(
-        "orders",
-        name=names,
-        sign=np.sign(change).astype(np.int8),
-        shares=np.abs(money) / price,
-        reference_price_usd=price,
-        value_usd=np.abs(money),
-        weight_before=held,
-        weight_target=target,
-        weight_after=planned,
-        reason=reason,
-    )
-    return _Orders(names, money, planned == 0, reason)

@@ -28,7 +28,7 @@ class Tape:
         adv, vol: average daily dollar volume in USD and annual volatility, newest known.
         settles: session at which a holding is paid out, the number of sessions where it never is.
         settlement_return: return on the last price at that session.
-        settlement_reason: 'delisting', or 'no_more_bars' for a name that merely stops.
+        is_delisted: whether that is its delisting; else it merely stopped.
         benchmark, equal_weight: returns of the two benchmarks per session, NaN where unknown.
     """
 
@@ -43,7 +43,7 @@ class Tape:
     vol: np.ndarray
     settles: np.ndarray
     settlement_return: np.ndarray
-    settlement_reason: np.ndarray
+    is_delisted: np.ndarray
     benchmark: np.ndarray
     equal_weight: np.ndarray
 
@@ -100,7 +100,7 @@ def make_tape(bars: pa.Table, delistings: pa.Table, benchmarks: pa.Table) -> Tap
 
     settles = np.full(len(ids), len(dates))
     settlement_return = np.zeros(len(ids))
-    settlement_reason = np.full(len(ids), "no_more_bars", dtype=object)
+    is_delisted = np.zeros(len(ids), dtype=bool)
     if len(ids) and len(dates):
         # the session at which the last row is SPELL_ENDS_AFTER sessions old
         last_bar = np.zeros(len(ids), dtype=int)
@@ -114,7 +114,7 @@ def make_tape(bars: pa.Table, delistings: pa.Table, benchmarks: pa.Table) -> Tap
         raise MarketError(f"int_securities: security_id {lost} is delisted without a delisting_return.")
     settles[dead] = np.searchsorted(dates, _dates(delistings, "delisting_known_date")[known])
     settlement_return[dead] = died
-    settlement_reason[dead] = "delisting"
+    is_delisted[dead] = True
 
     return Tape(
         dates=dates,
@@ -128,7 +128,7 @@ def make_tape(bars: pa.Table, delistings: pa.Table, benchmarks: pa.Table) -> Tap
         vol=_carried(dense("vol_21")),
         settles=settles,
         settlement_return=settlement_return,
-        settlement_reason=settlement_reason,
+        is_delisted=is_delisted,
         benchmark=benchmarks["benchmark_return"].to_numpy(zero_copy_only=False).astype(float),
         equal_weight=benchmarks["equal_weight_return"].to_numpy(zero_copy_only=False).astype(float),
     )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from kairos.backtest import metrics
 from kairos.backtest.costs import SESSIONS_PER_YEAR, Costs
-from kairos.backtest.engine import Walk, walk
+from kairos.backtest.engine import REASONS, Walk, walk
 from kairos.backtest.parameters import PARAMETERS, SETTINGS, check_settings, check_strategy, configuration_key
 from kairos.backtest.schemas import DAY, PARTS, SUMMARIES, WALKS
 from kairos.backtest.tape import Tape, make_tape
@@ -88,8 +88,8 @@ def _struct(walk_: Walk, part: str, tape: Tape) -> pa.StructArray:
             values = tape.dates[walk_.column(part, "decided").astype(int)]
         elif field.name == "side":
             values = np.where(walk_.column(part, "sign") > 0, "buy", "sell")
-        elif pa.types.is_string(field.type):
-            values = walk_.column(part, field.name).astype(object)
+        elif field.name == "reason":
+            values = np.array(REASONS)[walk_.column(part, "reason").astype(int)]
         else:
             values = walk_.column(part, field.name)
         arrays.append(pa.array(values, type=field.type))

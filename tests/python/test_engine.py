@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairos.backtest.costs import Costs
-from kairos.backtest.engine import leverage, planned_weights, walk
+from kairos.backtest.engine import DELISTING, leverage, planned_weights, walk
 from kairos.backtest.tape import Tape
 from kairos.errors import KairosError
 
@@ -49,7 +49,7 @@ def tape(total_return, close=None, open_=None, tradable=None, settles=None, sett
         vol=more.get("vol", np.full(level.shape, 0.3)),
         settles=np.full(names, days) if settles is None else np.asarray(settles),
         settlement_return=np.zeros(names) if settlement_return is None else np.asarray(settlement_return, dtype=float),
-        settlement_reason=np.full(names, "delisting", dtype=object),
+        is_delisted=np.ones(names, bool),
         benchmark=np.zeros(days),
         equal_weight=np.zeros(days),
     )
@@ -211,7 +211,7 @@ def test_walk_equals_a_slow_walk_in_shares(case):
     for column, name in enumerate(["equity_usd", "net_return", "cost_return", "turnover", "cash_usd"]):
         scale = 1e6 if name.endswith("_usd") else 1.0
         np.testing.assert_allclose(got.days[name], expected[:, column], rtol=1e-9, atol=1e-9 * scale, err_msg=name)
-    decided = got.column("trades", "reason") != "delisting"
+    decided = got.column("trades", "reason") != DELISTING
     signed = (got.column("trades", "sign") * got.column("trades", "value_usd"))[decided]
     np.testing.assert_allclose(sorted(signed), sorted(money for _, _, money in fills), rtol=1e-8, atol=1e-4)
 
@@ -256,9 +256,7 @@ def test_days_before_the_end_of_the_market_do_not_change_with_it(case, removed):
     index = {name: k for k, name in enumerate(used)}
     short_targets = {day: (np.array([index[int(n)] for n in ns]), ws) for day, (ns, ws) in short_targets.items()}
     by_day = {name: getattr(world, name)[:last][:, used] for name in ("growth", "close", "open", "price", "tradable")}
-    by_name = {
-        name: getattr(world, name)[used] for name in ("ids", "settles", "settlement_return", "settlement_reason")
-    }
+    by_name = {name: getattr(world, name)[used] for name in ("ids", "settles", "settlement_return", "is_delisted")}
     short = replace(world, dates=world.dates[:last], adv=world.adv[:last][:, used], vol=world.vol[:last][:, used])
     short = replace(
         short, **by_day, **by_name, benchmark=world.benchmark[:last], equal_weight=world.equal_weight[:last]
@@ -349,7 +347,7 @@ def test_a_dead_name_keeps_its_last_price_and_is_paid_out_when_its_death_is_know
     assert got.days["gross_return"][5] == pytest.approx(-0.15, rel=1e-2)
     assert all(x == 0 for x in got.days["gross_return"][1:5])
     reason = got.column("trades", "reason")
-    sale = reason == "delisting"
+    sale = reason == DELISTING
     assert sale.sum() == 1 and got.column("trades", "price_usd")[sale] == [7.0]
     assert got.column("trades", "commission_usd")[sale] == [0.0]
 

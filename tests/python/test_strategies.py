@@ -292,7 +292,7 @@ def test_the_tape_carries_over_missing_rows_and_settles_what_ends():
     assert tape.tradable[2:6, 0].tolist() == [True, False, False, True]
     assert tape.settles.tolist() == [70, 40, 64]
     assert tape.settlement_return.tolist() == [0.0, -0.3, 0.0]
-    assert tape.settlement_reason.tolist() == ["no_more_bars", "delisting", "no_more_bars"]
+    assert tape.is_delisted.tolist() == [False, True, False]
     assert np.isnan(tape.open[10, 2]) and tape.close[10, 2] == 10.0
     with pytest.raises(MarketError, match="no session of the market"):
         make_tape(bars([(datetime.date(2021, 1, 1), 5, 1.0, 1.0, 1.0, 1.0, True)]), dead, benchmarks)
