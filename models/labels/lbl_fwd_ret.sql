@@ -6,7 +6,9 @@
       - last bar of a delisted security before the exit: TR of the last bar x (1 + delisting return), cash from then on,
         as soon as the market has reached the exit;
       - a file that merely ends: no label.
-    label_end_date is the scheduled exit, or the later session whose bar was used.
+    label_end_date is the session on which the return is settled: the scheduled exit, or later where only a later bar
+    says that the name lives (an exit on a carried row, or on none), or where the delisting becomes known only then. A
+    fold that begins in between may not learn from it: at its start nobody could have told.
     Nearly all rows are settled by leads over storage order: row_in_run grows by exactly k over k rows only inside one
     unbroken run. The few others (ends of runs, stale exits) are settled by a join, which is why the table is sorted
     again at its end. -#}
@@ -118,6 +120,7 @@ endings as (
     select
         securities.security_id,
         securities.delisting_return,
+        securities.delisting_known_date,
         prices.session_index as last_index,
         prices.tr as last_tr
 
@@ -141,7 +144,14 @@ entered as (
 
 ),
 
--- the first row at the exit or after it
+bars as (
+
+    select * from prices
+    where not is_stale
+
+),
+
+-- the first row at the exit or after it, and the first bar that says the name still trades
 exited as (
 
     select
@@ -151,11 +161,13 @@ exited as (
         entered.exit_index,
         entered.tr_entry,
         case when prices.session_index <= entered.exit_index + 60 then prices.tr end as tr_exit,
-        prices.as_of_date as bar_date
+        bars.as_of_date as bar_date
 
     from entered
     asof left join prices
         on entered.security_id = prices.security_id and entered.exit_index <= prices.session_index
+    asof left join bars
+        on entered.security_id = bars.security_id and entered.exit_index <= bars.session_index
 
 ),
 
@@ -169,10 +181,12 @@ settled as (
             when endings.last_index < exited.exit_index and exited.exit_index > market_end.last_index then null
             when endings.last_index < exited.exit_index
                 then endings.last_tr * (1 + endings.delisting_return) / nullif(exited.tr_entry, 0) - 1
-            else exited.tr_exit / nullif(exited.tr_entry, 0) - 1
+            when exited.bar_date is not null then exited.tr_exit / nullif(exited.tr_entry, 0) - 1
         end as fwd_ret,
         case
-            when endings.last_index < exited.exit_index then sessions.session_date else exited.bar_date
+            when endings.last_index < exited.exit_index
+                then greatest(sessions.session_date, endings.delisting_known_date)
+            else exited.bar_date
         end as label_end_date
 
     from exited

@@ -12,6 +12,7 @@ from bench import compiled
 HORIZONS = (1, 5, 10, 20, 60)
 LAG = 1  # entry_lag_sessions of dbt_project.yml
 LAST = 260  # the market's last session
+SILENCE = 20  # sessions without a bar after which a delisting is known
 
 
 def market(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -26,7 +27,7 @@ def market(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
             at, length = int(rng.integers(first + 1, last)), int(rng.integers(1, 59))
             bars -= set(range(at, min(at + length, last)))  # the last bar stays
         tr, newest, carried, run = 100.0, None, 0, 0
-        is_delisted = last < LAST and bool(rng.integers(0, 2))
+        is_delisted = last + SILENCE <= LAST and bool(rng.integers(0, 2))
         for session in range(first, LAST + 1):
             if session in bars:
                 tr, newest, carried = tr * (1 + rng.normal(0, 0.02)), session, 0
@@ -79,6 +80,7 @@ def built(prices: pd.DataFrame, securities: pd.DataFrame) -> pd.DataFrame:
         con.execute(
             """create table intermediate.int_securities as select security_id, is_delisted,
             case when is_delisted then date '2000-01-01' + last_bar::integer end as delisted_date,
+            case when is_delisted then date '2000-01-01' + (last_bar + 20)::integer end as delisting_known_date,
             case when is_delisted then delisting_return end as delisting_return from securities"""
         )
         compiled.build(con, ["lbl_fwd_ret", "lbl_outperform", "lbl_updown", "labels"])
@@ -101,11 +103,13 @@ def forward(prices: pd.DataFrame, securities: pd.DataFrame) -> dict[tuple[int, i
                 if security.is_delisted and security.last_bar < scheduled:
                     if scheduled <= LAST:
                         paid = tr[security.last_bar] * (1 + security.delisting_return)
-                        found[security.security_id, session, h] = paid / tr[entry] - 1, scheduled
+                        settled = max(scheduled, security.last_bar + SILENCE)
+                        found[security.security_id, session, h] = paid / tr[entry] - 1, settled
                     continue
                 used = next((at for at in range(scheduled, scheduled + 61) if at in tr), None)
-                if used is not None:
-                    found[security.security_id, session, h] = tr[used] / tr[entry] - 1, used
+                alive = next((at for at in range(scheduled, LAST + 1) if not stale.get(at, True)), None)
+                if used is not None and alive is not None:
+                    found[security.security_id, session, h] = tr[used] / tr[entry] - 1, alive
     return found
 
 
@@ -128,7 +132,8 @@ def test_labels_equal_their_definition(seed):
         direction = pd.Series(direction, got.index, dtype=float).where(here["fwd_ret"].notna())
         pd.testing.assert_series_equal(got[f"updown_{h}d"].astype(float), direction, check_names=False)
         of_members = here["fwd_ret"].where(member.reindex(got.index))
-        by_session = of_members.groupby("session_index")
+        is_due = here["settled"].to_numpy() == got.index.get_level_values("session_index") + LAG + h
+        by_session = of_members.where(is_due).groupby("session_index")
         beats = (of_members > by_session.transform("median")).astype(float)
         beats = beats.where(of_members.notna() & (by_session.transform("count") >= 20))
         assert beats.notna().any()
@@ -144,5 +149,5 @@ def test_the_panels_hold_every_case():
         for (security, session, h), (_, settled) in forward(prices, securities).items():
             late = settled > session + LAG + h
             died = security in dead and dead[security] < session + LAG + h
-            seen.add("after a gap" if late else "delisted" if died else "plain")
-    assert seen == {"plain", "after a gap", "delisted"}
+            seen.add(("delisted" if died else "alive") + (" late" if late else ""))
+    assert seen == {"alive", "alive late", "delisted", "delisted late"}
