@@ -213,7 +213,7 @@ def label_end_column(spec: dict[str, Any]) -> str:
 def code_version(family: str) -> str:
     """Package version and a digest of the source that shapes a fit."""
     package = Path(kairos.__file__).parent
-    sources = ["fitting.py", "panel.py", "families/base.py", "families/skops_bytes.py", f"families/{family}.py"]
+    sources = ["fitting.py", "panel.py", "families/_base.py", "families/_skops_bytes.py", f"families/{family}.py"]
     digest = hashlib.sha256(b"".join((package / source).read_bytes() for source in sources))
     return f"{kairos.__version__}+{digest.hexdigest()[:12]}"
 

@@ -7,7 +7,7 @@ To add a family: its file, a line here, python_models/ml/ml_fits__<family>.py, i
 from __future__ import annotations
 
 from kairos.errors import SpecError
-from kairos.families.base import Family
+from kairos.families._base import Family
 from kairos.families.lightgbm import LightGBM
 from kairos.families.logistic import Logistic
 from kairos.families.ridge import Ridge

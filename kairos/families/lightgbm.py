@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import lightgbm as lgb
 
-from kairos.families.base import Family
+from kairos.families._base import Family
 
 
 class LightGBM(Family):

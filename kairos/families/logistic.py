@@ -7,8 +7,8 @@ from typing import ClassVar
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from kairos.families import skops_bytes
-from kairos.families.base import Family, linear_terms
+from kairos.families import _skops_bytes as skops_bytes
+from kairos.families._base import Family, linear_terms
 
 
 class Logistic(Family):

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from kairos.families import skops_bytes
-from kairos.families.base import Family, linear_terms
+from kairos.families import _skops_bytes as skops_bytes
+from kairos.families._base import Family, linear_terms
 
 
 class Ridge(Family):

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import xgboost as xgb
 
-from kairos.families.base import Family
+from kairos.families._base import Family
 
 
 class XGBoost(Family):

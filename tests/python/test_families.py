@@ -1,4 +1,4 @@
-"""One suite for every estimator family and task: what kairos/families/base.py promises."""
+"""One suite for every estimator family and task: what kairos/families/_base.py promises."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import pytest
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from kairos.errors import SpecError
-from kairos.families import FAMILIES, family_named, skops_bytes
+from kairos.families import FAMILIES, family_named
+from kairos.families import _skops_bytes as skops_bytes
 
 CASES = [(name, task) for name, family in FAMILIES.items() for task in family.tasks]
 
