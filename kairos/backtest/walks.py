@@ -51,14 +51,19 @@ def walk_strategies(
     settings = check_settings(settings)
     rates = Costs.of_seed(costs.to_pylist(), settings["financing_bps"])
     tape = make_tape(bars, delistings, benchmarks)
-    tables = []
+    tables, walks = [], {}
     for row in sorted(strategies.to_pylist(), key=lambda row: row["strategy"]):
         if not row["is_active"]:
             continue
         strategy = check_strategy(row)
         targets = _targets(target_weights.filter(pc.field("strategy") == strategy["strategy"]), tape)
-        if targets:
-            tables.append(_table(strategy["strategy"], walk(strategy, targets, tape, rates, settings), tape))
+        if not targets:
+            continue
+        key = configuration_key(strategy, settings)  # what two strategies share is walked once
+        if key not in walks:
+            walks[key] = _table(walk(strategy, targets, tape, rates, settings), tape)
+        name = pa.array([strategy["strategy"]] * len(walks[key]), type=pa.string())
+        tables.append(walks[key].append_column("strategy", name).select(WALKS.names).cast(WALKS))
     return pa.concat_tables(tables) if tables else WALKS.empty_table()
 
 
@@ -96,13 +101,10 @@ def _struct(walk_: Walk, part: str, tape: Tape) -> pa.StructArray:
     return pa.StructArray.from_arrays(arrays, fields=list(PARTS[part]))
 
 
-def _table(strategy: str, walk_: Walk, tape: Tape) -> pa.Table:
-    """A walk as rows of WALKS."""
+def _table(walk_: Walk, tape: Tape) -> pa.Table:
+    """A walk as rows of WALKS, without the strategy's name."""
     dates = tape.dates[walk_.first :]
-    columns: dict[str, Any] = {
-        "as_of_date": pa.array(dates),
-        "strategy": pa.array([strategy] * len(dates), type=pa.string()),
-    }
+    columns: dict[str, Any] = {"as_of_date": pa.array(dates)}
     for name in DAY:
         if name in walk_.days:
             values = np.array(walk_.days[name])
@@ -114,7 +116,7 @@ def _table(strategy: str, walk_: Walk, tape: Tape) -> pa.Table:
     for part in PARTS:
         offsets = pa.array(walk_.starts[part], type=pa.int32())
         columns[part] = pa.ListArray.from_arrays(offsets, _struct(walk_, part, tape))
-    return pa.table(columns).cast(WALKS)
+    return pa.table(columns)
 
 
 def summarise(

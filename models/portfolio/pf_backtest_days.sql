@@ -11,4 +11,3 @@ walks as (
 )
 
 select * from walks
-order by strategy, as_of_date

@@ -65,4 +65,3 @@ unioned as (
 )
 
 select * from unioned
-order by strategy, as_of_date, security_id

@@ -42,4 +42,3 @@ select
     decided.decision.weight_after,
     decided.decision.reason
 from decided
-order by decided.strategy, decided.decided_date, decided.decision.security_id

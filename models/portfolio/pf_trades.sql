@@ -50,4 +50,3 @@ select
     fills.trade.reason,
     fills.trade.gain_usd
 from fills
-order by fills.strategy, fills.fill_date, fills.trade.security_id
