@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from kairos.errors import SpecError
@@ -162,3 +163,11 @@ def test_skops_refuses_types_it_does_not_trust():
         )
     with pytest.raises(UntrustedTypesFoundException, match=r"posix\.system"):
         skops_bytes.load(forged.getvalue())
+
+
+def test_families_are_the_same_in_the_package_in_dbt_and_in_the_list():
+    """kairos/families, python_models/ml/ml_fits__<family>.py and var estimator_families name the same families."""
+    root = Path(__file__).resolve().parents[2]
+    models = {path.stem.removeprefix("ml_fits__") for path in (root / "python_models" / "ml").glob("ml_fits__*.py")}
+    listed = yaml.safe_load((root / "dbt_project.yml").read_text())["vars"]["estimator_families"]
+    assert set(FAMILIES) == models == set(listed)
