@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -40,8 +41,10 @@ class Builder:
 
     @cached_property
     def parsed(self):
-        """dbt's manifest, as an object of dbt."""
-        return self._invoke(["parse"], self._environment(self.project / "target", self.project / "target"))
+        """dbt's manifest, as an object of dbt. Parsed under one path of the warehouse wherever the project stands: dbt
+        parses anew when a variable of the profile has another value.
+        """
+        return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": WAREHOUSE})
 
     @property
     def manifest(self) -> dict:
@@ -86,14 +89,14 @@ class Builder:
 
         quiet = ["--quiet", "--no-use-colors", "--log-level-file", "none", "--no-write-json"]
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        with _environment_of(variables), contextlib.redirect_stdout(None):
+        with _environment_of(variables), contextlib.redirect_stdout(io.StringIO()):
             try:
                 done = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *places])
             finally:
                 DuckDBConnectionManager.close_all_connections()
         if not done.success:
             results = getattr(done.result, "results", [])
-            said = [f"{r.node.name}: {' '.join(str(r.message).split())[:600]}" for r in results if r.status == "error"]
+            said = [f"{r.node.name}: {' '.join(str(r.message).split())[-600:]}" for r in results if r.status == "error"]
             raise ProofError(f"dbt {arguments[0]} did not pass. {' | '.join(said) or done.exception}")
         return done.result
 

@@ -1,0 +1,247 @@
+"""The lookahead proof in its small form, and the proof seen to fail.
+
+A market of 22 companies, SPY and 3.5 years is built whole and with everything known after a cut deleted; what is dated
+at or before the cut may not differ by a bit. Then a copy of the project is broken on purpose, and the same comparison
+must name the model that looks ahead.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from kairos import machine
+from kairos.demo import write_market
+from kairos.proof import Builder, compare, delete_future, read_models, report
+from kairos.proof.compare import VOLATILE
+from kairos.sessions import closes
+
+# 22 names: a date is a cross-section from 10 on; 60 sessions of history give more folds in a short market.
+SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "10", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130"}
+TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
+AFTER_TEST_START = datetime.date(2023, 1, 10)  # five sessions later: labels of the last unpurged rows end after it
+IN_SEASON = datetime.date(
+    2023, 5, 11
+)  # statements come on this date and soon after; a company has just stopped trading
+CUTS = (AFTER_TEST_START, IN_SEASON)
+MUST_COMPARE = (
+    *("int_prices", "int_returns", "int_universe", "features", "feature_coverage"),
+    *("ml_panel", "ml_folds", "ml_fits", "ml_predictions", "ml_alphas", "ml_alpha_quality"),
+    *("pf_scores", "pf_target_weights", "pf_orders", "pf_trades", "pf_holdings", "pf_backtest_days"),
+    *("fct_signals", "fct_alphas", "fct_weights", "fct_trades", "fct_holdings", "fct_backtest_days"),
+)
+PROJECT_PARTS = ("models", "python_models", "macros", "seeds", "tests", "analyses")
+
+
+class Proof:
+    """The small market, its attacked copies and the warehouses built from them; each is made when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.builder = Builder(settings=SETTINGS)
+        self.market = write_market(folder / "market/small", securities=22, years=3.5)
+
+    @cached_property
+    def models(self):
+        return read_models(self.builder.manifest)
+
+    @cached_property
+    def whole(self) -> Path:
+        return self.builder.build(self.market, self.folder / "whole")
+
+    def attacked_market(self, cut: datetime.date) -> Path:
+        copy = self.folder / f"market_{cut}/small"
+        if not copy.exists():
+            delete_future(self.market, copy, cut)
+        return copy
+
+    def attacked(self, cut: datetime.date) -> Path:
+        work = self.folder / f"deleted_{cut}"
+        return work / "kairos.duckdb" if work.exists() else self.builder.build(self.attacked_market(cut), work)
+
+
+@pytest.fixture(scope="module")
+def proof(tmp_path_factory) -> Proof:
+    return Proof(tmp_path_factory.mktemp("proof"))
+
+
+def differing(rows) -> set[str]:
+    return {row.model_name for row in rows if row.rows_different}
+
+
+def query(warehouse: Path, sql: str) -> list[tuple]:
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        return con.execute(sql).fetchall()
+
+
+def test_the_small_market_exercises_the_chain(proof):
+    """A proof over empty tables proves nothing: members, several fits, trades, and cuts where a leak would show."""
+    sessions = list(closes())
+    assert 3 <= sessions.index(AFTER_TEST_START) - sessions.index(TEST_START) <= 10
+    fits = "select effective_date, count(distinct alpha_name) from ml.ml_fits group by 1 order by 1"
+    fitted = dict(query(proof.whole, fits))
+    assert fitted[TEST_START] >= 4
+    assert sum(start <= AFTER_TEST_START for start in fitted) >= 2
+    published = f"select count(*) filter (where d = date '{IN_SEASON}'), count(*) from (" + " union all ".join(
+        f"select \"Publish Date\" as d from '{proof.market}/simfin/us-{name}-quarterly.parquet'"
+        for name in ("income", "balance", "cashflow")
+    )
+    on_the_day, soon = duckdb.sql(
+        f"{published}) where d between date '{IN_SEASON}' and date '{IN_SEASON}' + 5"
+    ).fetchall()[0]
+    assert on_the_day > 0
+    assert soon > on_the_day
+    last_bars = "select max(\"Date\") as d from '{}/yahoo/prices.parquet' group by ticker"
+    just_gone = f"d < date '{IN_SEASON}' and d > date '{IN_SEASON}' - 20"
+    gone = duckdb.sql(f"select count(*) from ({last_bars.format(proof.market)}) where {just_gone}").fetchall()[0][0]
+    assert gone == 1, "a delisting that is not known yet at the cut"
+    closing = 'avg(("Close"::float::double = "Close")::int)'
+    assert duckdb.sql(f"select {closing} < 0.01 from '{proof.market}/yahoo/prices.parquet'").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_nothing_dated_by_a_cut_depends_on_what_came_later(proof, cut):
+    rows = compare(proof.whole, proof.attacked(cut), proof.models, cut)
+    print(report(rows))
+    assert not differing(rows), report(rows)
+    compared = {row.model_name: row.rows_compared for row in rows}
+    for model in MUST_COMPARE:
+        assert compared[model] > 0, f"nothing of {model} was compared"
+
+
+def dump(warehouse: Path, layers: tuple[str, ...]) -> dict[str, bytes]:
+    """Every relation of the layers as Parquet, rows in canonical order; what may differ between builds is left out."""
+    out = {}
+    with duckdb.connect(str(warehouse), read_only=True) as con:
+        relations = con.execute(
+            "select table_schema || '.' || table_name from information_schema.tables where table_catalog ="
+            f" current_database() and table_schema in {layers} order by 1"
+        ).fetchall()
+        for (name,) in relations:
+            volatile = [c for c in con.sql(f"from {name}").columns if c.endswith(VOLATILE)]
+            columns = f"* exclude ({', '.join(volatile)})" if volatile else "*"
+            buffer = io.BytesIO()
+            pq.write_table(con.sql(f"select {columns} from {name} order by all").to_arrow_table(), buffer)
+            out[name] = buffer.getvalue()
+    return out
+
+
+def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, tmp_path):
+    layers = ("features", "ml", "portfolio", "marts")
+    again = Builder(settings=SETTINGS, workers=2).build(proof.market, tmp_path / "again")
+    first, second = dump(proof.whole, layers), dump(again, layers)
+    assert {"marts.fct_signals", "marts.fct_trades", "ml.ml_fits"} <= set(first)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+# --- seen to fail ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Break:
+    """An edit that makes the project look ahead, what must be built again, and the model that must show it."""
+
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    select: str
+    caught_by: str
+    cut: datetime.date = AFTER_TEST_START
+
+
+BREAKS = {
+    "purge": Break(
+        "models/ml/ml_folds.sql",
+        (
+            ("- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
+            ("tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
+        ),
+        "ml_folds ml_fits__ridge ml_fits",
+        "ml_fits",
+    ),
+    "as-of inequality": Break(
+        "macros/as_of_join.sql",
+        (("{{ left_cte }}.{{ left_at }} >=", "{{ left_cte }}.{{ left_at }} + interval 5 day >="),),
+        "int_fundamental_events+,+feat_fundamental",
+        "feat_fundamental",
+        IN_SEASON,
+    ),
+    "filings served on their own date": Break(
+        "macros/known_at.sql",
+        (("+ interval '1 day' - interval '1 microsecond'", ""),),
+        "stg_simfin__income_statements+,+feat_fundamental",
+        "feat_fundamental",
+        IN_SEASON,
+    ),
+    "window that leads": Break(
+        "models/features/feat_momentum.sql",
+        (("lag(tr, 21) over ()", "lead(tr, 21) over ()"),),
+        "feat_momentum",
+        "feat_momentum",
+    ),
+    "window that is centred": Break(
+        "models/features/feat_volatility.sql",
+        (("sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),),
+        "feat_volatility",
+        "feat_volatility",
+    ),
+    "window whose bits depend on its place": Break(
+        "models/features/feat_volatility.sql",
+        (
+            (
+                "sqrt(m2_r_21 / 20)",
+                "stddev_samp(r) over (partition by security_id order by as_of_date rows 20 preceding)",
+            ),
+        ),
+        "feat_volatility",
+        "feat_volatility",
+    ),
+}
+
+
+def broken_project(folder: Path, edit: Break) -> Path:
+    """A copy of the project with the edit made; its parsed form is taken along, so that only the edit is parsed."""
+    folder.mkdir()
+    root = machine.root()
+    for part in PROJECT_PARTS:
+        if (root / part).exists():
+            shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("python", "__pycache__"))
+    for name in ("dbt_project.yml", "profiles.yml"):
+        shutil.copyfile(root / name, folder / name)
+    (folder / "target").mkdir()
+    shutil.copyfile(root / "target/partial_parse.msgpack", folder / "target/partial_parse.msgpack")
+    text = (folder / edit.file).read_text()
+    for old, new in edit.edits:
+        assert old in text, f"{edit.file} no longer holds {old!r}: adapt the break to it"
+        text = text.replace(old, new)
+    (folder / edit.file).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_proof_fails_on_a_broken(proof, tmp_path, name):
+    edit = BREAKS[name]
+    builder = Builder(broken_project(tmp_path / "project", edit), settings=SETTINGS)
+    pairs: list[tuple[Callable[[], Path], Path]] = [
+        (lambda: proof.whole, proof.market),
+        (lambda: proof.attacked(edit.cut), proof.attacked_market(edit.cut)),
+    ]
+    warehouses = []
+    for side, (built, market) in enumerate(pairs):
+        work = tmp_path / str(side)
+        work.mkdir()
+        shutil.copyfile(built(), work / "kairos.duckdb")
+        warehouses.append(builder.build(market, work, edit.select.split()))
+    models = [model for model in proof.models if model.name == edit.caught_by]
+    rows = compare(*warehouses, models, edit.cut)
+    print(f"{name}, caught by:\n{report(rows)}")
+    assert edit.caught_by in differing(rows)
