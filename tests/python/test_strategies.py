@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from portfolio_market import ROOT, SETTINGS
@@ -18,8 +19,10 @@ from kairos.backtest import adhoc, rebalance
 from kairos.backtest.adhoc import backtest, describe, parse_overrides, project_settings
 from kairos.backtest.costs import Costs
 from kairos.backtest.parameters import check_settings, check_strategy, configuration_key
+from kairos.backtest.schemas import SUMMARIES, WALKS
 from kairos.backtest.tape import make_tape
 from kairos.backtest.trials import append_trials, read_trials, trial
+from kairos.backtest.walks import summarise, walk_strategies
 from kairos.errors import KairosError, MarketError, SpecError, StateError
 
 
@@ -299,3 +302,58 @@ def test_the_tape_carries_over_missing_rows_and_settles_what_ends():
     lost = dead.set_column(2, "delisting_return", pa.array([None, None], pa.float64()))
     with pytest.raises(MarketError, match="security_id 7 is delisted without"):
         make_tape(bars(rows), lost, benchmarks)
+
+
+# --- walks
+
+
+def empty(**columns: pa.DataType) -> pa.Table:
+    return pa.schema(list(columns.items())).empty_table()
+
+
+def test_a_market_without_scores_has_empty_backtests(tmp_path):
+    """A market too short for a fold builds, with nothing in it."""
+    day, number, key, text = pa.date32(), pa.float64(), pa.int64(), pa.string()
+    strategies = pa.Table.from_pylist(seed("strategies"))
+    measures = ("close_total_return", "open", "close", "price_usd", "adv_20", "vol_21")
+    walks = walk_strategies(
+        strategies=strategies,
+        target_weights=empty(as_of_date=day, strategy=text, security_id=key, target_weight=number),
+        bars=empty(as_of_date=day, security_id=key, is_tradable=pa.bool_(), **dict.fromkeys(measures, number)),
+        delistings=empty(security_id=key, delisting_known_date=day, delisting_return=number),
+        benchmarks=pa.table(
+            {"as_of_date": sessions(3), "benchmark_return": [None, 0.1, 0.0], "equal_weight_return": [None] * 3}
+        ),
+        costs=pa.Table.from_pylist(seed("costs")),
+        settings=SETTINGS,
+    )
+    assert walks.schema == WALKS and len(walks) == 0
+    summaries = summarise(strategies, walks, empty(strategy=text, gain_usd=number), SETTINGS, tmp_path)
+    assert summaries.schema == SUMMARIES and len(summaries) == 0
+    assert len(read_trials(tmp_path)) == 0
+
+
+def test_strategies_of_one_configuration_have_one_backtest_and_inactive_ones_none(adhoc_run):
+    """Three rows of the seed over the same targets: two that differ by name only, and one that is switched off."""
+    run = adhoc_run(end=datetime.date(2018, 8, 31))
+    con, end = run.connection, datetime.date(2018, 8, 31)
+    row = con.sql("from strategies").to_arrow_table().to_pylist()[0]
+    rows = [row, row | {"strategy": "twin"}, row | {"strategy": "off", "is_active": False}]
+    own = con.sql("from pf_target_weights")
+    targets = [own.select(f"* replace ('{name}' as strategy)") for name in ("kairos_production", "twin", "off")]
+    walks = walk_strategies(
+        strategies=pa.Table.from_pylist(rows),
+        target_weights=pa.concat_tables([table.to_arrow_table() for table in targets]),
+        bars=con.sql(f"from pf_tape where as_of_date <= '{end}'").to_arrow_table(),
+        delistings=empty(security_id=pa.int64(), delisting_known_date=pa.date32(), delisting_return=pa.float64()),
+        benchmarks=con.sql("from pf_benchmarks").to_arrow_table(),
+        costs=pa.Table.from_pylist(seed("costs")),
+        settings=SETTINGS,
+    )
+    assert set(walks["strategy"].to_pylist()) == {"kairos_production", "twin"}
+    one, twin = (
+        walks.filter(pc.field("strategy") == name).drop_columns("strategy") for name in ("kairos_production", "twin")
+    )
+    assert one.equals(twin)
+    # bars of names that were never held were given here and left out there
+    assert one.equals(run.table("pf_backtest_walks").drop_columns("strategy").cast(one.schema))
