@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import yaml
 
 from kairos import machine
 from kairos.backtest.parameters import ALIASES, PARAMETERS, SETTINGS, check_settings, check_strategy, check_value
 from kairos.backtest.walks import summarise, walk_strategies
 from kairos.errors import KairosError, MarketError, SpecError
 from kairos.publish import locked_message
+from kairos.settings import setting
 
 VIEWS = ("pf_alpha_scores", "pf_tape")
 BEFORE_THE_WALK = ("pf_rebalances", "pf_candidates", "pf_weights__*", "pf_target_weights", "pf_benchmarks")
@@ -271,9 +270,8 @@ def describe(result: Backtest, overrides: Mapping[str, Any]) -> str:
 
 
 def project_settings() -> dict[str, Any]:
-    """The settings of the project: KAIROS__<VAR> in the environment, else the vars of dbt_project.yml."""
-    declared = yaml.safe_load((machine.root() / "dbt_project.yml").read_text())["vars"]
-    return check_settings({name: os.environ.get(f"KAIROS__{name.upper()}", declared[name]) for name in SETTINGS})
+    """The settings of the project's vars, as a build would take them."""
+    return check_settings({name: setting(name) for name in SETTINGS})
 
 
 def as_date(text: str) -> datetime.date:

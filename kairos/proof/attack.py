@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 
 from kairos.errors import ProofError
-from kairos.proof.settings import setting
 from kairos.raw import SUFFIXES, TABLES, Table
+from kairos.settings import setting
 
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
 
