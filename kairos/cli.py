@@ -53,53 +53,64 @@ def _build(args: argparse.Namespace) -> int:
         print("\nThe build did not pass; the first ERROR or FAIL above says why. What was built stays in the", end="")
         print(f" warehouse {warehouse}; the last published marts are untouched.", file=sys.stdout)
         return code
-    print(_headline())
+    _headline()
     return 0
 
 
-def _headline() -> str:
-    """Where the marts are, the headline table, and what to query next."""
-    current = machine.published_dir() / "current"
-    database = current / "kairos_marts.duckdb"
+BACKTESTS = """
+select
+    strategy,
+    start_date,
+    end_date,
+    round(100 * annual_return, 1) as return_pct,
+    round(100 * annual_vol, 1) as vol_pct,
+    round(sharpe, 2) as net_sharpe,
+    round(benchmark_sharpe, 2) as spy_sharpe,
+    round(100 * max_drawdown, 1) as drawdown_pct,
+    round(annual_turnover, 1) as turnover,
+    n_trials,
+    survivorship_biased
+from marts.fct_backtests
+order by strategy
+"""
+QUALITY = """
+select
+    alpha_name,
+    horizon_days,
+    count(*) as dates,
+    round(avg(ic), 4) as mean_ic,
+    round(avg(rank_ic), 4) as mean_rank_ic,
+    min(signal_date) as first_date,
+    max(signal_date) as last_date
+from marts.fct_alpha_quality
+group by all
+order by all
+"""
+
+
+def _headline() -> None:
+    """Print where the marts are, the headline tables, and what to query next."""
+    database = machine.published_dir() / "current" / "kairos_marts.duckdb"
+    print(f"\nMarket     {machine.market_dir()}")
+    print(f"Warehouse  {machine.warehouse()}")
+    print(f"Marts      {database} (one Parquet file per mart beside it)")
     with duckdb.connect(str(database), read_only=True) as connection:
-        backtests = connection.sql(
-            """
-            select
-                strategy, start_date, end_date, round(100 * annual_return, 2) as annual_return_pct,
-                round(100 * annual_vol, 2) as annual_vol_pct, round(sharpe, 2) as net_sharpe,
-                round(100 * max_drawdown, 1) as max_drawdown_pct, round(annual_turnover, 1) as annual_turnover,
-                survivorship_biased
-            from marts.fct_backtests
-            order by strategy
-            """
-        )
-        quality = connection.sql(
-            """
-            select
-                alpha_name, horizon_days, count(*) as dates, round(avg(ic), 4) as mean_ic,
-                round(avg(rank_ic), 4) as mean_rank_ic, min(signal_date) as first_date, max(signal_date) as last_date
-            from marts.fct_alpha_quality
-            group by all
-            order by all
-            """
-        )
-        lines = [
-            "",
-            f"Market     {machine.market_dir()}",
-            f"Warehouse  {machine.warehouse()}",
-            f"Marts      {database} (and one Parquet file per mart beside it)",
-            "",
-            "Backtests, net of costs (marts.fct_backtests):",
-            str(backtests) if len(backtests) else "  none: the market is too short for a fold, see marts.fct_folds\n",
-            "Out-of-sample alphas (marts.fct_alpha_quality):",
-            str(quality) if len(quality) else "  none yet\n",
-            "What next:",
-            "  kairos rebalance --strategy kairos_production        # the trades decided last",
-            "  kairos backtest --strategy kairos_production --set top_n=50 target_vol=0.2",
-            f'  python -c "import duckdb; print(duckdb.connect({str(database)!r}, read_only=True)'
-            ".sql('from marts.fct_folds'))\"",
-        ]
-    return "\n".join(lines)
+        print("\nBacktests, net of costs (marts.fct_backtests):")
+        if connection.sql(BACKTESTS).fetchall():
+            connection.sql(BACKTESTS).show(max_width=160)
+        else:
+            print("  none: the market is too short for a fold, or no strategy is active; see marts.fct_folds")
+        print("Alphas out of sample (marts.fct_alpha_quality):")
+        if connection.sql(QUALITY).fetchall():
+            connection.sql(QUALITY).show(max_width=160)
+        else:
+            print("  none yet")
+    command = Path(sys.executable).with_name("kairos")
+    print("What next:")
+    print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
+    print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")
+    query = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql('from marts.fct_folds').show()"
+    print(f'  {sys.executable} -c "{query}"')
 
 
 def _demo(args: argparse.Namespace) -> int:

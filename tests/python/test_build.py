@@ -89,7 +89,7 @@ def test_build_is_green_and_says_where_the_marts_are(house):
     assert house.first.returncode == 0, house.first.stdout[-6000:] + house.first.stderr[-2000:]
     assert "Published" in house.first.stdout
     assert str(house.database) in house.first.stdout
-    assert "kairos rebalance --strategy kairos_production" in house.first.stdout
+    assert "rebalance --strategy kairos_production" in house.first.stdout
     assert "net_sharpe" in house.first.stdout
 
 
