@@ -185,6 +185,10 @@ def main(argv: list[str] | None = None) -> int:
     except KairosError as error:
         print(f"kairos {args.command}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # the reader has seen enough (kairos rebalance | head): nothing is wrong, and nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

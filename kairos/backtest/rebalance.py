@@ -190,6 +190,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run `kairos rebalance`: print the trades and write them to trades/<strategy>_<date>.csv."""
     trades = rebalance(machine.warehouse(), args.strategy, args.date)
+    written = trades.write(machine.root() / "trades")  # first: a reader may close the pipe early
     print(trades.text())
-    print(f"\nwritten to {trades.write(machine.root() / 'trades')}")
+    print(f"\nwritten to {written}")
     return 0
