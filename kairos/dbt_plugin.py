@@ -42,7 +42,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn):
         """Limits from the machine (half of the memory, the rest is for learning), then the functions."""
-        spill = machine.root() / "target" / "spill"
+        spill = machine.target_dir() / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")

@@ -39,6 +39,11 @@ def published_dir() -> Path:
     return place("KAIROS_PUBLISHED", "published")
 
 
+def target_dir() -> Path:
+    """Where dbt keeps its manifest and compiled SQL: DBT_TARGET_PATH, default target/."""
+    return place("DBT_TARGET_PATH", "target")
+
+
 def workers() -> int:
     """Cores one process may use: KAIROS_WORKERS, default all this process is allowed on."""
     given = os.environ.get("KAIROS_WORKERS")

@@ -305,7 +305,7 @@ def main(args: argparse.Namespace) -> int:
         args.end,
         settings=project_settings(),
         state=machine.state_dir(),
-        target=machine.root() / "target",
+        target=machine.target_dir(),
     )
     print(describe(result, overrides))
     return 0

@@ -18,7 +18,7 @@ SECURITIES, YEARS = 40, 4
 
 # A BI tool that polls two marts which must belong to one build, and holds one connection open all along.
 READER = """
-import json, pathlib, sys, duckdb
+import json, pathlib, sys, time, duckdb
 path, stop = sys.argv[1], sys.argv[2]
 question = "select count(*), sum(net_return::decimal(38,15)) from marts.fct_backtest_days"
 held = duckdb.connect(path, read_only=True)
@@ -33,6 +33,7 @@ while not pathlib.Path(stop).exists():
         polls += 1
     except Exception as error:
         errors.append(repr(error))
+    time.sleep(0.1)
 print(json.dumps({"polls": polls, "errors": errors, "held": held.sql(question).fetchall() == first}))
 """
 
@@ -125,8 +126,12 @@ def test_rebalance_prints_a_list_a_trader_could_use(house):
     """Ticker, side, shares, weights, reference price and reason, for the newest decision."""
     done = house.kairos("rebalance", "--strategy", "kairos_production")
     assert done.returncode == 0, done.stderr
-    for column in ("ticker", "side", "shares", "weight_before", "weight_after", "reference_price_usd", "reason"):
+    for column in ("ticker", "side", "shares", "before", "after", "price", "value", "reason"):
         assert column in done.stdout
+    written = Path(done.stdout.split("written to ")[1].strip())
+    header = written.read_text().splitlines()[0]
+    written.unlink()
+    assert header == "ticker,side,shares,weight_before,weight_after,reference_price_usd,value_usd,reason"
     unknown = house.kairos("rebalance", "--strategy", "nobody")
     assert unknown.returncode == 1
     assert "nobody" in unknown.stderr
@@ -136,12 +141,14 @@ def test_rebalance_prints_a_list_a_trader_could_use(house):
 def test_backtest_with_overrides_adds_one_trial(house):
     """An ad-hoc run answers, is written to the trials ledger once, and refuses a parameter nobody reads."""
     command = ("backtest", "--strategy", "kairos_production", "--set", "top_n=10", "target_vol=0.2")
+    count = f"select count(*) from '{house.folder}/state/backtest_trials/*.parquet'"
+    built = duckdb.sql(count).fetchall()[0][0]
+    assert built == 4, "five strategies of the seed, two of them one configuration, in the ledger once after two builds"
     for _ in range(2):
         done = house.kairos(*command)
         assert done.returncode == 0, done.stderr
-        assert "sharpe" in done.stdout
-    trials = duckdb.sql(f"select * from '{house.folder}/state/backtest_trials/*.parquet'")
-    assert len(trials.fetchall()) == 1
+        assert "Sharpe" in done.stdout
+    assert duckdb.sql(count).fetchall()[0][0] == built + 1
     wrong = house.kairos("backtest", "--strategy", "kairos_production", "--set", "top_m=10")
     assert wrong.returncode == 1
     assert "top_m" in wrong.stderr
