@@ -55,7 +55,7 @@ def prove(
 
 
 def default_cuts(warehouse: Path) -> list[datetime.date]:
-    """Five sessions after the start of the middle fitted fold, where a label that reaches over it would show, and a
+    """Four sessions after the start of the middle fitted fold, where a label that reaches over it would show, and a
     day two thirds through the newest fold's sessions. A market without folds: two thirds through its sessions.
     """
     with duckdb.connect(str(warehouse), read_only=True) as con:
@@ -69,7 +69,7 @@ def default_cuts(warehouse: Path) -> list[datetime.date]:
         return [dates[2 * len(dates) // 3]]
     position = {day: i for i, day in enumerate(dates)}
     middle, newest = position[starts[len(starts) // 2][0]], position[starts[-1][0]]
-    return sorted({dates[min(middle + 5, len(dates) - 2)], dates[newest + (len(dates) - newest) * 2 // 3]})
+    return sorted({dates[min(middle + 4, len(dates) - 2)], dates[newest + (len(dates) - newest) * 2 // 3]})
 
 
 def report(rows: Sequence[ProofRow]) -> str:

@@ -21,14 +21,15 @@ import pytest
 
 from kairos import machine
 from kairos.demo import write_market
-from kairos.proof import Builder, compare, delete_future, read_models, report
+from kairos.errors import ProofError
+from kairos.proof import Builder, compare, default_cuts, delete_future, prove, read_models, report
 from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
 # 22 names: a date is a cross-section from 10 on; 60 sessions of history give more folds in a short market.
 SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "10", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130"}
 TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
-AFTER_TEST_START = datetime.date(2023, 1, 10)  # five sessions later: labels of the last unpurged rows end after it
+AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
 IN_SEASON = datetime.date(
     2023, 5, 11
 )  # statements come on this date and soon after; a company has just stopped trading
@@ -108,6 +109,21 @@ def test_the_small_market_exercises_the_chain(proof):
     assert duckdb.sql(f"select {closing} < 0.01 from '{proof.market}/yahoo/prices.parquet'").fetchall() == [(True,)]
 
 
+def test_cuts_by_default_lie_where_a_leak_would_show(proof):
+    first, second = default_cuts(proof.whole)
+    sessions = list(closes())
+    starts = {
+        start for (start,) in query(proof.whole, "select test_start_date from ml.ml_folds where status = 'fitted'")
+    }
+    assert sessions[sessions.index(first) - 4] in starts
+    assert first < second < query(proof.whole, "select max(as_of_date) from intermediate.int_prices")[0][0]
+
+
+def test_a_cut_is_a_session(proof, tmp_path):
+    with pytest.raises(ProofError, match="2023-01-08 is none"):
+        prove(proof.market, tmp_path, [datetime.date(2023, 1, 8)])
+
+
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 def test_nothing_dated_by_a_cut_depends_on_what_came_later(proof, cut):
     rows = compare(proof.whole, proof.attacked(cut), proof.models, cut)
@@ -149,55 +165,68 @@ def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, 
 
 @dataclass(frozen=True)
 class Break:
-    """An edit that makes the project look ahead, what must be built again, and the model that must show it."""
+    """Edits that make the project look ahead, what must be built again, and the model that must show it."""
 
-    file: str
-    edits: tuple[tuple[str, str], ...]
+    edits: tuple[tuple[str, str, str], ...]  # (file, text, other text)
     select: str
     caught_by: str
     cut: datetime.date = AFTER_TEST_START
 
 
+FOLDS, MOMENTUM, VOLATILITY = (
+    "models/ml/ml_folds.sql",
+    "models/features/feat_momentum.sql",
+    "models/features/feat_volatility.sql",
+)
+NO_PURGE = (
+    (FOLDS, "- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
+    (FOLDS, "tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
+)
 BREAKS = {
-    "purge": Break(
-        "models/ml/ml_folds.sql",
+    "purge": Break(NO_PURGE, "ml_folds ml_fits__ridge ml_fits", "ml_fits"),
+    # Trained on every fifth session, 5-day labels reach no further than the cut: here the last session counts too.
+    "purge of the last day's five-day labels": Break(
         (
-            ("- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
-            ("tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
+            *NO_PURGE,
+            (
+                "seeds/alpha_specs.csv",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,0,5,",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,0,1,",
+            ),
         ),
-        "ml_folds ml_fits__ridge ml_fits",
+        "alpha_specs ml_folds ml_fits__lightgbm ml_fits",
         "ml_fits",
     ),
     "as-of inequality": Break(
-        "macros/as_of_join.sql",
-        (("{{ left_cte }}.{{ left_at }} >=", "{{ left_cte }}.{{ left_at }} + interval 5 day >="),),
+        (
+            (
+                "macros/as_of_join.sql",
+                "{{ left_cte }}.{{ left_at }} >=",
+                "{{ left_cte }}.{{ left_at }} + interval 5 day >=",
+            ),
+        ),
         "int_fundamental_events+,+feat_fundamental",
         "feat_fundamental",
         IN_SEASON,
     ),
     "filings served on their own date": Break(
-        "macros/known_at.sql",
-        (("+ interval '1 day' - interval '1 microsecond'", ""),),
+        (("macros/known_at.sql", "+ interval '1 day' - interval '1 microsecond'", ""),),
         "stg_simfin__income_statements+,+feat_fundamental",
         "feat_fundamental",
         IN_SEASON,
     ),
     "window that leads": Break(
-        "models/features/feat_momentum.sql",
-        (("lag(tr, 21) over ()", "lead(tr, 21) over ()"),),
-        "feat_momentum",
-        "feat_momentum",
+        ((MOMENTUM, "lag(tr, 21) over ()", "lead(tr, 21) over ()"),), "feat_momentum", "feat_momentum"
     ),
     "window that is centred": Break(
-        "models/features/feat_volatility.sql",
-        (("sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),),
+        ((VOLATILITY, "sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),),
         "feat_volatility",
         "feat_volatility",
     ),
     "window whose bits depend on its place": Break(
-        "models/features/feat_volatility.sql",
         (
             (
+                VOLATILITY,
                 "sqrt(m2_r_21 / 20)",
                 "stddev_samp(r) over (partition by security_id order by as_of_date rows 20 preceding)",
             ),
@@ -208,8 +237,8 @@ BREAKS = {
 }
 
 
-def broken_project(folder: Path, edit: Break) -> Path:
-    """A copy of the project with the edit made; its parsed form is taken along, so that only the edit is parsed."""
+def broken_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Path:
+    """A copy of the project with the edits made; its parsed form is taken along, so that only they are parsed."""
     folder.mkdir()
     root = machine.root()
     for part in PROJECT_PARTS:
@@ -219,18 +248,18 @@ def broken_project(folder: Path, edit: Break) -> Path:
         shutil.copyfile(root / name, folder / name)
     (folder / "target").mkdir()
     shutil.copyfile(root / "target/partial_parse.msgpack", folder / "target/partial_parse.msgpack")
-    text = (folder / edit.file).read_text()
-    for old, new in edit.edits:
-        assert old in text, f"{edit.file} no longer holds {old!r}: adapt the break to it"
-        text = text.replace(old, new)
-    (folder / edit.file).write_text(text)
+    for file, old, new in edits:
+        text = (folder / file).read_text()
+        assert old in text, f"{file} no longer holds {old!r}: adapt the break to it"
+        (folder / file).write_text(text.replace(old, new))
     return folder
 
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_the_proof_fails_on_a_broken(proof, tmp_path, name):
     edit = BREAKS[name]
-    builder = Builder(broken_project(tmp_path / "project", edit), settings=SETTINGS)
+    assert proof.builder.parsed
+    builder = Builder(broken_project(tmp_path / "project", edit.edits), settings=SETTINGS)
     pairs: list[tuple[Callable[[], Path], Path]] = [
         (lambda: proof.whole, proof.market),
         (lambda: proof.attacked(edit.cut), proof.attacked_market(edit.cut)),
