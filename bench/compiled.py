@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -10,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CATALOG = "warehouse"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Model:
     """One compiled dbt model: relation `schema.name` and the select that fills it."""
 
@@ -54,6 +54,18 @@ def models() -> dict[str, Model]:
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["language"] == "sql"
     }
+
+
+def save(path: Path) -> None:
+    """Write the compiled models to a file, for a process that should not pay for dbt."""
+    path.write_text(json.dumps([dataclasses.asdict(model) for model in models().values()]))
+
+
+def load(path: Path) -> None:
+    """Use the models of a file written by save() instead of compiling."""
+    global models
+    read = {given["name"]: Model(**given) for given in json.loads(path.read_text())}
+    models = functools.cache(lambda: read)
 
 
 def build(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:

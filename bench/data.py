@@ -55,7 +55,7 @@ def prices(rng: np.random.Generator, securities: int, sessions: pd.DatetimeIndex
 
 
 def statements(rng: np.random.Generator, ids: np.ndarray, sessions: pd.DatetimeIndex) -> pd.DataFrame:
-    """Three statements a quarter, each published 15 to 60 days after it; 6% of items missing; a twentieth stop filing."""
+    """Three statements a quarter, published 15 to 60 days after it; 6% of items missing; a twentieth stop filing."""
     quarter_ends = pd.date_range(sessions[0] - pd.Timedelta(days=800), sessions[-1], freq="QE")
     frames = []
     for security_id in ids:
@@ -90,13 +90,16 @@ def write(folder: Path, securities: int, years: int, seed: int = 7) -> None:
     absent |= {"liabilities_current", "liabilities", "debt", "cash"}
     number = "nullif({0}, 'nan'::double) as {0}"
     with duckdb.connect(str(folder / "source.duckdb")) as con:
+        con.register("panel", panel)
+        con.register("filed", filed)
         con.execute("create schema intermediate")
         con.execute(
             """create table intermediate.int_prices as
             select as_of_date::date as as_of_date, security_id, 'T' || security_id as ticker, session_index,
                 as_of_date::date + interval 21 hour as known_at, as_of_date::date + interval 21 hour as decided_at,
                 row_in_run, row_in_run as bars_in_history, false as is_stale, close as open, high, low, close,
-                close_total_return, close as close_unadjusted, volume_shares, close * volume_shares as dollar_volume_usd,
+                close_total_return, close as close_unadjusted, volume_shares,
+                close * volume_shares as dollar_volume_usd,
                 case when row_in_run >= 20 then close * volume_shares end as adv_20
             from panel order by security_id, as_of_date"""
         )
@@ -115,7 +118,8 @@ def write(folder: Path, securities: int, years: int, seed: int = 7) -> None:
                 1::integer as version, published_date::date as published_date, true as is_restated_value,
                 {", ".join(number.format(item) for item in [*flows, "assets", "equity"])},
                 {", ".join(f"null::double as {item}" for item in sorted(absent))},
-                null::double as eps_diluted, shares_basic, shares_basic as shares_diluted, date '2030-01-01' as basis_date
+                null::double as eps_diluted, shares_basic, shares_basic as shares_diluted,
+                date '2030-01-01' as basis_date
             from filed order by security_id, statement, period_end_date"""
         )
         con.execute(

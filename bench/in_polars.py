@@ -57,9 +57,9 @@ def price_features(prices: pl.LazyFrame, returns: pl.LazyFrame) -> pl.LazyFrame:
         ((pl.col("vol_21") + pl.col("vol_63")) / 2).alias("vol_blend"),
         *((pl.col(f"cov_{n}") / pl.col(f"var_{n}")).alias(f"beta_{n}d") for n in (21, 63, 252)),
     ).with_columns(
-        (
-            (pl.col("vol_63") ** 2 - pl.col("beta_63d") ** 2 * pl.col("var_63") * 252).clip(lower_bound=0).sqrt()
-        ).alias("resid_vol_63d")
+        ((pl.col("vol_63") ** 2 - pl.col("beta_63d") ** 2 * pl.col("var_63") * 252).clip(lower_bound=0).sqrt()).alias(
+            "resid_vol_63d"
+        )
     )
 
 
@@ -124,12 +124,25 @@ def events(statements: pl.LazyFrame) -> pl.LazyFrame:
 def features(folder: Path) -> pl.LazyFrame:
     """All features by (as_of_date, security_id), in the order of int_prices, from the Parquet files of bench.data."""
     prices = pl.scan_parquet(folder / "int_prices.parquet").select(
-        *KEYS, "decided_at", "row_in_run", "high", "low", "close", "close_total_return", "close_unadjusted", "adv_20"
+        *KEYS,
+        "known_at",
+        "decided_at",
+        "row_in_run",
+        "high",
+        "low",
+        "close",
+        "close_total_return",
+        "close_unadjusted",
+        "adv_20",
     )
     returns = pl.scan_parquet(folder / "int_returns.parquet")
     statements = pl.scan_parquet(folder / "int_fundamentals.parquet")
     daily = price_features(prices, returns).join_asof(
-        events(statements), left_on="decided_at", right_on="known_at", by="security_id", check_sortedness=False
+        events(statements).rename({"known_at": "event_known_at"}),
+        left_on="decided_at",
+        right_on="event_known_at",
+        by="security_id",
+        check_sortedness=False,
     )
 
     def age(statement: str) -> pl.Expr:
@@ -141,6 +154,7 @@ def features(folder: Path) -> pl.LazyFrame:
     value = fresh("shares", pl.col("close_unadjusted") * pl.col("shares"))
     return daily.select(
         *KEYS,
+        pl.max_horizontal("known_at", "event_known_at").alias("known_at"),
         *FEATURES[:18],
         fresh("income", pl.col("net_income_ttm") / value).alias("earnings_yield"),
         fresh("cashflow", pl.col("free_cash_flow_ttm") / value).alias("fcf_yield"),

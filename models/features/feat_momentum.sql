@@ -2,7 +2,7 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     Source: Jegadeesh and Titman (1993), Journal of Finance 48(1); reversal Jegadeesh (1990), Journal of Finance 45(3).
     mom over n sessions needs n + 1 rows of an unbroken run, else NULL; mom_12_1 leaves out the newest 21 sessions.
-    Windows stream over storage order, security_id and as_of_date. -#}
+    Windows stream over storage order, security_id and as_of_date. Prices are positive (tested on int_prices). -#}
 
 with
 
@@ -23,13 +23,11 @@ returns as (
 
     select
         *,
-        case when row_in_run > 21 then tr / nullif(lag(tr, 21) over (), 0) - 1 end as mom_1m,
-        case when row_in_run > 63 then tr / nullif(lag(tr, 63) over (), 0) - 1 end as mom_3m,
-        case when row_in_run > 126 then tr / nullif(lag(tr, 126) over (), 0) - 1 end as mom_6m,
-        case when row_in_run > 252 then tr / nullif(lag(tr, 252) over (), 0) - 1 end as mom_12m,
-        case
-            when row_in_run > 252 then lag(tr, 21) over () / nullif(lag(tr, 252) over (), 0) - 1
-        end as mom_12_1
+        case when row_in_run > 21 then tr / lag(tr, 21) over () - 1 end as mom_1m,
+        case when row_in_run > 63 then tr / lag(tr, 63) over () - 1 end as mom_3m,
+        case when row_in_run > 126 then tr / lag(tr, 126) over () - 1 end as mom_6m,
+        case when row_in_run > 252 then tr / lag(tr, 252) over () - 1 end as mom_12m,
+        case when row_in_run > 252 then lag(tr, 21) over () / lag(tr, 252) over () - 1 end as mom_12_1
 
     from prices
 

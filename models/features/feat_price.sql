@@ -2,7 +2,7 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     ret_n is total return over n sessions and needs n + 1 rows of an unbroken run, else NULL; hl_ratio and range_pct are
     of split-adjusted prices; adv_20 is int_prices' own (the universe uses the same number). Windows stream over storage
-    order, security_id and as_of_date. -#}
+    order, security_id and as_of_date. Prices are positive (tested on int_prices). -#}
 
 with
 
@@ -16,7 +16,7 @@ prices as (
         high,
         low,
         close,
-        close_total_return,
+        close_total_return as tr,
         adv_20
 
     from {{ ref('int_prices') }}
@@ -35,14 +35,10 @@ price as (
 
         ---------- features
         adv_20,
-        high / nullif(low, 0) as hl_ratio,
-        (high - low) / nullif(close, 0) as range_pct,
-        case
-            when row_in_run > 5 then close_total_return / nullif(lag(close_total_return, 5) over (), 0) - 1
-        end as ret_5d,
-        case
-            when row_in_run > 21 then close_total_return / nullif(lag(close_total_return, 21) over (), 0) - 1
-        end as ret_21d
+        high / low as hl_ratio,
+        (high - low) / close as range_pct,
+        case when row_in_run > 5 then tr / lag(tr, 5) over () - 1 end as ret_5d,
+        case when row_in_run > 21 then tr / lag(tr, 21) over () - 1 end as ret_21d
 
     from prices
 

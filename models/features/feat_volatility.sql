@@ -1,8 +1,9 @@
 {#- Volatility of total return, annualised with 252 sessions; sample standard deviations of n returns ending at
     as_of_date.
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
-    A window of n returns needs n + 1 rows of an unbroken run, else NULL. Windows stream over storage order: int_returns
-    is stored by security_id, as_of_date (tests/intermediate), and so is this table, without a sort. -#}
+    A window of n returns needs n + 1 rows of an unbroken run, else NULL: r is NULL on a run's first row, so a window that
+    reaches into the run before gates itself. Windows stream over storage order, security_id and as_of_date, and leave it
+    as it is. -#}
 
 with
 
@@ -12,7 +13,6 @@ returns as (
         as_of_date,
         security_id,
         known_at,
-        row_in_run,
         r
 
     from {{ ref('int_returns') }}
@@ -27,8 +27,8 @@ deviations as (
         as_of_date,
         security_id,
         known_at,
-        case when row_in_run > 21 then sqrt(m2_r_21 / 20) * sqrt(252) end as vol_21,
-        case when row_in_run > 63 then sqrt(m2_r_63 / 62) * sqrt(252) end as vol_63
+        sqrt(m2_r_21 / 20) * sqrt(252) as vol_21,
+        sqrt(m2_r_63 / 62) * sqrt(252) as vol_63
 
     from returns_moments
 

@@ -69,9 +69,9 @@ known_then as (
         moments.known_at,
         max(moments.usable_at) as usable_at,
         max(moments.known_quarters) as known_quarters,
-        -- newest first: report_id rises with the period's end
-        list(reports.report_id order by reports.report_id desc) as report_ids,
-        list(reports.period_end_date order by reports.report_id desc) as period_end_dates
+        -- newest first; report_id rises with the period's end, and of a period one version is known
+        list_reverse_sort(list(reports.report_id)) as report_ids,
+        list_reverse_sort(list(reports.period_end_date)) as period_end_dates
 
     from moments
 
@@ -133,23 +133,43 @@ quarters as (
 
 ),
 
-statement_states as (
+-- the numbers of those quarters, each statement by itself: flows are added up, levels averaged with a year ago
+{% for statement in statements -%}
+{%- set items = fundamental_items(statement) -%}
+{{ statement }}_reports as (
+
+    select
+        report_id,
+        vendor,
+        known_at,
+        is_restated_value,
+        basis_date,
+        {%- for item in items %}
+        {{ item }},
+        {%- endfor %}
+        shares_basic
+
+    from reports
+    where statement = '{{ statement }}'
+
+),
+
+{{ statement }} as (
 
     select
         quarters.security_id,
-        quarters.statement,
         quarters.known_at,
-        quarters.usable_at,
         quarters.period_end_date,
         quarters.ttm_null_reason,
         quarters.year_ago_null_reason,
-        {%- for item in flows %}
-        q1.{{ item }} + q2.{{ item }} + q3.{{ item }} + q4.{{ item }} as {{ item }}_ttm,
-        y1.{{ item }} + y2.{{ item }} + y3.{{ item }} + y4.{{ item }} as {{ item }}_ttm_year_ago,
-        {%- endfor %}
-        {%- for item in levels %}
+        {%- for item in items %}
+        {%- if statement == 'balance' %}
         newest.{{ item }},
         year_ago.{{ item }} as {{ item }}_year_ago,
+        {%- else %}
+        q1.{{ item }} + q2.{{ item }} + q3.{{ item }} + q4.{{ item }} as {{ item }}_ttm,
+        y1.{{ item }} + y2.{{ item }} + y3.{{ item }} + y4.{{ item }} as {{ item }}_ttm_year_ago,
+        {%- endif %}
         {%- endfor %}
         newest.vendor,
         newest.known_at as quarter_known_at,
@@ -159,23 +179,13 @@ statement_states as (
 
     from quarters
 
-    inner join reports as newest
+    inner join {{ statement }}_reports as newest
         on quarters.newest_id = newest.report_id
-
-    left join reports as year_ago
-        on quarters.year_ago_id = year_ago.report_id
-    {% for quarter in ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4'] %}
-    left join reports as {{ quarter }}
+    {% for quarter in (['year_ago'] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4']) %}
+    left join {{ statement }}_reports as {{ quarter }}
         on quarters.{{ quarter }}_id = {{ quarter }}.report_id
     {% endfor %}
-),
-
-{% for statement in statements -%}
-{{ statement }} as (
-
-    select * from statement_states
-
-    where statement = '{{ statement }}'
+    where quarters.statement = '{{ statement }}'
 
 ),
 
@@ -188,18 +198,49 @@ events as (
         known_at,
         max(usable_at) as usable_at
 
-    from statement_states
+    from quarters
 
     group by security_id, known_at
 
 ),
 
+-- which publication of each statement was the newest at the moment: as-of joins of keys alone, then the numbers by key
+{% for statement in statements -%}
+{{ statement }}_publications as (
+
+    select
+        security_id,
+        known_at
+
+    from quarters
+    where statement = '{{ statement }}'
+
+),
+
+{% endfor -%}
+
+located as (
+
+    select
+        {%- for statement in statements %}
+        {{ statement }}_publications.known_at as {{ statement }}_at,
+        {%- endfor %}
+        events.security_id,
+        events.known_at,
+        events.usable_at
+
+    from events
+    {% for statement in statements %}
+    {{ as_of_join('events', statement ~ '_publications', left_at='known_at') }}
+    {% endfor %}
+),
+
 met as (
 
     select
-        events.security_id,
-        events.known_at,
-        events.usable_at,
+        located.security_id,
+        located.known_at,
+        located.usable_at,
         {%- for statement in statements %}
         {{ statement }}.period_end_date as {{ statement }}_period_end_date,
         {{ statement }}.quarter_known_at as {{ statement }}_known_at,
@@ -241,9 +282,10 @@ met as (
             {%- endfor %}
         end as newest_count
 
-    from events
+    from located
     {% for statement in statements %}
-    {{ as_of_join('events', statement, left_at='known_at') }}
+    left join {{ statement }}
+        on located.security_id = {{ statement }}.security_id and located.{{ statement }}_at = {{ statement }}.known_at
     {% endfor %}
 ),
 
@@ -276,7 +318,9 @@ share_factors as (
 unsplit as (
 
     select
-        counted.*,
+        counted.security_id,
+        counted.known_at,
+        counted.shares_period_end_date,
         counted.shares_basic / coalesce(share_factors.share_factor, 1) as shares_unsplit
 
     from counted
@@ -374,38 +418,44 @@ walk as (
 with_reasons as (
 
     select
-        unsplit.*,
+        counted.*,
+        unsplit.shares_unsplit,
         coalesce(walk.is_suspect, false) as is_shares_suspect,
         {%- for item in ['revenue', 'operating_income', 'net_income', 'free_cash_flow'] %}
         {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
         coalesce(
-            unsplit.{{ statement }}_null_reason,
-            case when unsplit.{{ item }}_ttm is null then 'missing_item' end
+            counted.{{ statement }}_null_reason,
+            case when counted.{{ item }}_ttm is null then 'missing_item' end
         ) as {{ item }}_ttm_null_reason,
         {%- endfor %}
         {%- for item in ['assets', 'equity'] %}
         coalesce(
-            unsplit.balance_null_reason,
-            case when unsplit.{{ item }} is null then 'missing_item' end
+            counted.balance_null_reason,
+            case when counted.{{ item }} is null then 'missing_item' end
         ) as {{ item }}_null_reason,
         coalesce(
-            unsplit.balance_null_reason,
-            case when unsplit.{{ item }} is null then 'missing_item' end,
-            unsplit.balance_year_ago_null_reason,
-            case when unsplit.{{ item }}_year_ago is null then 'missing_item' end
+            counted.balance_null_reason,
+            case when counted.{{ item }} is null then 'missing_item' end,
+            counted.balance_year_ago_null_reason,
+            case when counted.{{ item }}_year_ago is null then 'missing_item' end
         ) as {{ item }}_average_null_reason,
         {%- endfor %}
         case
-            when unsplit.shares_basic is null then 'shares_unknown'
+            when counted.shares_basic is null then 'shares_unknown'
             when walk.is_suspect then 'shares_suspect'
         end as shares_null_reason
 
-    from unsplit
+    from counted
+
+    left join unsplit
+        on
+            counted.security_id = unsplit.security_id
+            and counted.known_at = unsplit.known_at
 
     left join walk
         on
-            unsplit.security_id = walk.security_id
-            and unsplit.known_at = walk.known_at
+            counted.security_id = walk.security_id
+            and counted.known_at = walk.known_at
 
 ),
 

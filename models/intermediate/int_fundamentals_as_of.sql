@@ -24,7 +24,13 @@ prices as (
 
 steps as (
 
-    select * from {{ ref('int_fundamental_steps') }}
+    select
+        {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
+        {{ part }}_known_at::date as {{ part }}_known_date,
+        {%- endfor %}
+        *
+
+    from {{ ref('int_fundamental_steps') }}
 
 ),
 
@@ -37,7 +43,7 @@ joined as (
         prices.close,
         prices.close_unadjusted,
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
-        prices.as_of_date - steps.{{ part }}_known_at::date as {{ part }}_age_days,
+        prices.as_of_date - steps.{{ part }}_known_date as {{ part }}_age_days,
         {%- endfor %}
         steps.* exclude (security_id, effective_at, usable_at, known_at),
         greatest(prices.known_at, steps.known_at) as known_at

@@ -1,0 +1,37 @@
+"""The benchmark's two sides on a small market: they must be equal before any time is worth taking."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from bench import compare, data, in_polars, in_sql
+
+
+@pytest.fixture(scope="module")
+def sides(tmp_path_factory) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(features by the project's SQL, features by Polars) of 25 securities x 3 years."""
+    folder = tmp_path_factory.mktemp("bench")
+    data.write(folder, securities=25, years=3)
+    with in_sql.connect(folder / "source.duckdb", threads=2) as con:
+        in_sql.build(con)
+        ours = in_sql.features(con).pl()
+    return ours, in_polars.features(folder).collect(engine="streaming")
+
+
+def test_sql_and_polars_give_equal_rows(sides):
+    ours, theirs = sides
+    assert compare.differences(ours, theirs, in_polars.FEATURES) == []
+    assert ours.height > 10_000
+    assert all(ours[name].count() > 0 for name in in_polars.FEATURES)
+
+
+@pytest.mark.parametrize("name", ["beta_252d", "roe"])
+def test_comparison_sees_one_cell(sides, name):
+    ours, theirs = sides
+    row = theirs[name].is_not_null().arg_true()[-1]
+    nudged = theirs.with_columns(pl.when(pl.int_range(pl.len()) == row).then(pl.col(name) * (1 + 1e-7)).otherwise(name))
+    assert compare.differences(ours, nudged, in_polars.FEATURES) != []
+    emptied = theirs.with_columns(pl.when(pl.int_range(pl.len()) != row).then(name).alias(name))
+    assert compare.differences(ours, emptied, in_polars.FEATURES) != []
+    assert compare.differences(ours, theirs.reverse(), in_polars.FEATURES) != []
