@@ -56,8 +56,10 @@ def write_market(out: Path, securities: int = 100, years: float = 6, seed: int =
     """Write the market into `out` (one folder per vendor) and return it.
 
     `securities` counts companies, SPY comes in addition; `years` reach back from END; `signal` scales the planted drift
-    (0 = nothing to learn).
+    (0 = nothing to learn). Raises SpecError for a size that cannot be drawn.
     """
+    if not 1 <= years <= 33:
+        raise SpecError(f"The demo market has 1 to 33 years up to {END}, got {years}. Choose another --years.")
     rng = np.random.default_rng([seed, securities, round(years * 12)])
     start = END - timedelta(days=round(years * 365.25))
     days = [day for day in closes() if start <= day <= END]

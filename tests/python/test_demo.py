@@ -110,3 +110,12 @@ def test_planted_signal_is_seen_and_is_the_signal(market, tmp_path):
 def test_impossible_size_is_refused(tmp_path):
     with pytest.raises(SpecError, match="got 5"):
         write_market(tmp_path, securities=5)
+    with pytest.raises(SpecError, match="got 0"):
+        write_market(tmp_path, years=0)
+
+
+@pytest.mark.parametrize(("securities", "years"), [(10, 1), (400, 1)])
+def test_extreme_sizes_can_be_written(tmp_path, securities, years):
+    write_market(tmp_path, securities=securities, years=years)
+    tickers = f"select count(distinct ticker) from '{tmp_path}/yahoo/prices.parquet'"
+    assert duckdb.sql(tickers).fetchall() == [(securities + 1,)]
