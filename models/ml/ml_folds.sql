@@ -1,5 +1,6 @@
 {#- Walk-forward folds of the active alphas: windows, purge, embargo, and how many rows each leaves.
-    Grain: one row per (alpha_name, fold_id). Source: DEFINITIONS of purge and embargo in docs; López de Prado (2018), ch. 7.
+    Grain: one row per (alpha_name, fold_id). Source: ml_panel, labels; purge and embargo after
+    López de Prado (2018), ch. 7.
     Boundaries count forward by months from var folds_start_date, so that a new day of data never moves a fold, and
     nothing here looks past a fold's test start: a label that is not settled by then counts as not there. -#}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -222,3 +223,16 @@ def test_real_without_a_market_says_how(house):
     )
     assert done.returncode == 1
     assert "KAIROS_MARKET=" in done.stderr
+
+
+def test_readme_queries_answer(house):
+    """Each SQL example of the README runs on the published marts and gives the columns the README shows."""
+    readme = (ROOT / "README.md").read_text()
+    examples = re.findall(r"```sql\n(.*?)```\n\n```\n(.*?)```", readme, flags=re.S)
+    assert len(examples) >= 3
+    for sql, shown in examples:
+        with duckdb.connect(str(house.database), read_only=True) as connection:
+            answer = connection.sql(sql)
+            header = [cell.strip() for cell in shown.splitlines()[1].strip("│").split("│")]
+            assert header == answer.columns
+            assert answer.fetchall(), sql
