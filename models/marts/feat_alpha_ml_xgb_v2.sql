@@ -30,7 +30,7 @@ renamed as (
 
     select
         prices.ticker,
-        alphas.as_of_date as "date",
+        alphas.as_of_date as date,
         alphas.ml_alpha_xgboost_5d_reg as alpha_ml_v2_reg,
         alphas.ml_alpha_xgboost_5d_clf as alpha_ml_v2_clf
 
@@ -46,4 +46,4 @@ renamed as (
 )
 
 select * from renamed
-order by "date", ticker
+order by date, ticker

@@ -38,7 +38,7 @@ matrix as (
 
     select
         prices.ticker,
-        features.as_of_date as "date",
+        features.as_of_date as date,
         features.* exclude (as_of_date, security_id, known_at, decided_at),
         alphas.ml_alpha_xgboost_5d_clf as alpha_ml_v2_clf
 
@@ -55,4 +55,4 @@ matrix as (
 )
 
 select * from matrix
-order by "date", ticker
+order by date, ticker
