@@ -1,12 +1,15 @@
 {#- The price-free state of a security's fundamentals at each moment at which any of its statements becomes known.
     Grain: one row per (security_id, known_at).
+    A view: int_fundamental_steps stores what the features read of it, and any other item is worked out when asked for.
     At each moment every item is rebuilt from the newest versions then known: the quarters of one statement are joined to
     the moments of that statement (bounded: nothing older than 720 days before the newest period can enter), because a
-    lag() over quarters would miss that an old quarter was restated later. The newest quarter is the newest by period
-    end. A sum needs four quarters, 320 days at most from first to last period end, and no missing item; sums are
-    q1 + q2 + q3 + q4, newest first. Year-ago: the newest known quarter 330 to 400 days before the newest.
+    lag() over quarters would miss that an old quarter was restated later. Only where a company's statement came quarter
+    after quarter, each once, does the place in storage say the same, at a fraction of the cost. The newest quarter is the
+    newest by period end. A sum needs four quarters, 320 days at most from first to last period end, and no missing item;
+    sums are q1 + q2 + q3 + q4, newest first. Year-ago: the newest known quarter 330 to 400 days before the newest.
     Each item is known with its own statement: the three statements meet in as-of joins on these few moments, so that
     the daily rows need one. The reason of each NULL stands beside it. -#}
+{{ config(materialized='view') }}
 
 {%- set statements = ['income', 'balance', 'cashflow'] -%}
 {%- set flows = fundamental_items('income') + fundamental_items('cashflow') -%}
@@ -14,14 +17,89 @@
 
 with recursive
 
+-- in the order of storage, by security_id, statement, period_end_date, version: the days since the reports before it
 reports as (
 
     select
         *,
-        row_number() over (order by security_id, statement, period_end_date, version) as report_id,
-        lead(known_at) over (partition by security_id, statement, period_end_date order by version) as superseded_at
+        row_number() over () as report_id,
+        {%- for n in range(1, 9) %}
+        case
+            when lag(security_id, {{ n }}) over () = security_id and lag(statement, {{ n }}) over () = statement
+                then period_end_date - lag(period_end_date, {{ n }}) over ()
+        end as days_since_{{ n }},
+        {%- endfor %}
+        known_at <= lag(known_at) over () as is_not_later,
+        case
+            when
+                lead(security_id) over () = security_id
+                and lead(statement) over () = statement
+                and lead(period_end_date) over () = period_end_date
+                then lead(known_at) over ()
+        end as superseded_at
 
     from {{ ref('int_fundamentals') }}
+
+),
+
+-- statements that came other than quarter after quarter, each quarter once, with at most the usual gaps
+irregular as (
+
+    select distinct
+        security_id,
+        statement
+
+    from reports
+
+    where
+        version > 1
+        or (days_since_1 is not null and is_not_later)
+        or days_since_1 >= 330
+        or days_since_2 >= 330
+        or days_since_6 <= 400
+
+),
+
+-- where all came in turn, the quarters known at a report are the ones stored before it, a year ago 3 to 5 places back
+regular as (
+
+    select
+        reports.security_id,
+        reports.statement,
+        reports.known_at,
+        reports.usable_at,
+        reports.period_end_date,
+        reports.report_id,
+        reports.days_since_3,
+        coalesce(reports.days_since_3 <= 320, false) as has_ttm,
+        case
+            {%- for n in range(3, 6) %}
+            when reports.days_since_{{ n }} between 330 and 400 then {{ n }}
+            {%- endfor %}
+        end as year_ago,
+        case
+            {%- for n in range(3, 6) %}
+            when reports.days_since_{{ n }} between 330 and 400
+                then reports.days_since_{{ n + 3 }} - reports.days_since_{{ n }} <= 320
+            {%- endfor %}
+        end as has_ttm_year_ago
+
+    from reports
+
+    anti join irregular
+        on reports.security_id = irregular.security_id and reports.statement = irregular.statement
+
+),
+
+-- the others: the quarters of a statement are joined to its moments
+restated as (
+
+    select reports.*
+
+    from reports
+
+    semi join irregular
+        on reports.security_id = irregular.security_id and reports.statement = irregular.statement
 
 ),
 
@@ -35,7 +113,7 @@ arrivals as (
         max(period_end_date) as period_end_date,
         count(*) filter (where version = 1) as new_quarters
 
-    from reports
+    from restated
 
     group by security_id, statement, known_at
 
@@ -70,19 +148,19 @@ known_then as (
         max(moments.usable_at) as usable_at,
         max(moments.known_quarters) as known_quarters,
         -- newest first; report_id rises with the period's end, and of a period one version is known
-        list_reverse_sort(list(reports.report_id)) as report_ids,
-        list_reverse_sort(list(reports.period_end_date)) as period_end_dates
+        list_reverse_sort(list(restated.report_id)) as report_ids,
+        list_reverse_sort(list(restated.period_end_date)) as period_end_dates
 
     from moments
 
-    inner join reports
+    inner join restated
         on
-            moments.security_id = reports.security_id
-            and moments.statement = reports.statement
-            and moments.known_at >= reports.known_at
-            and moments.known_at < coalesce(reports.superseded_at, timestamp 'infinity')
-            and moments.newest_period_end_date >= reports.period_end_date
-            and moments.newest_period_end_date <= reports.period_end_date + 720
+            moments.security_id = restated.security_id
+            and moments.statement = restated.statement
+            and moments.known_at >= restated.known_at
+            and moments.known_at < coalesce(restated.superseded_at, timestamp 'infinity')
+            and moments.newest_period_end_date >= restated.period_end_date
+            and moments.newest_period_end_date <= restated.period_end_date + 720
 
     group by moments.security_id, moments.statement, moments.known_at
 
@@ -130,6 +208,28 @@ quarters as (
         report_ids[year_ago] as year_ago_id
 
     from with_year_ago
+
+    union all by name
+
+    select
+        security_id,
+        statement,
+        known_at,
+        usable_at,
+        period_end_date,
+        case
+            when days_since_3 is null then 'fewer_than_four_quarters'
+            when not has_ttm then 'ttm_span'
+        end as ttm_null_reason,
+        case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        {%- for n in range(4) %}
+        case when has_ttm then report_id - {{ n }} end as q{{ n + 1 }}_id,
+        case when has_ttm_year_ago then report_id - year_ago - {{ n }} end as y{{ n + 1 }}_id,
+        {%- endfor %}
+        report_id as newest_id,
+        report_id - year_ago as year_ago_id
+
+    from regular
 
 ),
 
@@ -353,13 +453,24 @@ counts as (
 
 ),
 
-jumpy_counts as (
+jumpy as (
 
-    select *
+    select distinct security_id
 
     from counts
 
-    qualify bool_or(is_jump) over (partition by security_id)
+    where is_jump
+
+),
+
+jumpy_counts as (
+
+    select counts.*
+
+    from counts
+
+    semi join jumpy
+        on counts.security_id = jumpy.security_id
 
 ),
 

@@ -23,34 +23,63 @@ share_factors as (
 
 ),
 
-steps as (
+-- days with a split on which nothing was published: what was known goes on, in another unit
+split_days as (
 
-    select
-        security_id,
-        known_at as effective_at
-
-    from events
-
-    union
-
-    select
-        security_id,
-        split_at as effective_at
+    select distinct
+        share_factors.security_id,
+        share_factors.split_at as effective_at
 
     from share_factors
+
+    anti join events
+        on share_factors.security_id = events.security_id and share_factors.split_at = events.known_at
+
+),
+
+continued as (
+
+    select
+        split_days.effective_at,
+        events.*
+
+    from split_days
+    {{ as_of_join('split_days', 'events', left_at='effective_at') }}
+
+    where events.security_id is not null
 
 ),
 
 states as (
 
     select
-        steps.effective_at,
-        events.*
+        known_at as effective_at,
+        *
 
-    from steps
-    {{ as_of_join('steps', 'events', left_at='effective_at') }}
+    from events
 
-    where events.security_id is not null
+    union all
+
+    select *
+
+    from continued
+
+),
+
+-- the unit of the moment, joined by keys alone
+units as (
+
+    select
+        states.security_id,
+        states.effective_at,
+        share_factors.share_factor
+
+    from states
+    {{ as_of_join(
+        'states', 'share_factors', keys=['security_id', 'shares_vendor'], left_at='effective_at', right_at='split_at'
+    ) }}
+
+    where share_factors.share_factor is not null
 
 ),
 
@@ -68,7 +97,7 @@ with_shares as (
         states.shares_known_at,
 
         ---------- shares on the basis of the moment, NULL while they are in doubt
-        states.shares_unsplit * coalesce(share_factors.share_factor, 1) as shares,
+        states.shares_unsplit * coalesce(units.share_factor, 1) as shares,
         states.shares_basic,
         states.is_shares_suspect,
 
@@ -92,9 +121,9 @@ with_shares as (
         states.operating_margin_null_reason
 
     from states
-    {{ as_of_join(
-        'states', 'share_factors', keys=['security_id', 'shares_vendor'], left_at='effective_at', right_at='split_at'
-    ) }}
+
+    left join units
+        on states.security_id = units.security_id and states.effective_at = units.effective_at
 
 )
 
