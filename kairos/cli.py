@@ -14,6 +14,7 @@ from kairos import machine
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
 from kairos.publish import locked_message, publish
+from kairos.raw import raw_statements
 
 DEMO = "market/demo"
 
@@ -43,6 +44,7 @@ def _build(args: argparse.Namespace) -> int:
 
         print(f"No market is configured (KAIROS_MARKET): writing the demo market to {market}", flush=True)
         write_market(market)
+    raw_statements(market)  # a file that cannot be used is one message now, not one in the middle of dbt's
     warehouse = machine.warehouse()
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -50,8 +52,9 @@ def _build(args: argparse.Namespace) -> int:
     except duckdb.Error as error:
         raise MarketError(locked_message(warehouse, error)) from error
     if code := _dbt("build"):
-        print("\nThe build did not pass; the first ERROR or FAIL above says why. What was built stays in the", end="")
-        print(f" warehouse {warehouse}; the last published marts are untouched.", file=sys.stdout)
+        print(f"\nThe build did not pass: the first error above says why. What was built stays in {warehouse}.")
+        if (machine.published_dir() / "current").exists():
+            print(f"The marts in {machine.published_dir() / 'current'} are those of the last green build.")
         return code
     _headline()
     return 0
@@ -88,6 +91,25 @@ order by all
 """
 
 
+COVERAGE = """
+select
+    feature_family,
+    round(100 * sum(filled) / sum(members), 1) as filled_pct,
+    round(
+        100 * sum(filled) filter (year(as_of_date) = last_year)
+        / sum(members) filter (year(as_of_date) = last_year), 1
+    )
+        as filled_pct_last_year,
+    round(100 * sum(stale) / sum(members), 2) as stale_pct
+from marts.fct_feature_coverage
+inner join marts.dim_features using (feature_name)
+cross join (select max(year(as_of_date)) as last_year from marts.fct_feature_coverage)
+group by feature_family
+having sum(members) > 0
+order by feature_family
+"""
+
+
 def _headline() -> None:
     """Print where the marts are, the headline tables, and what to query next."""
     database = machine.published_dir() / "current" / "kairos_marts.duckdb"
@@ -105,6 +127,8 @@ def _headline() -> None:
             connection.sql(QUALITY).show(max_width=160)
         else:
             print("  none yet")
+        print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
+        connection.sql(COVERAGE).show(max_width=160)
     command = Path(sys.executable).with_name("kairos")
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")

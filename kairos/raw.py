@@ -515,6 +515,16 @@ def _check_market_files(
                 f"{label}: {len(twice)} key(s) ({', '.join(table.key)}) stand on more than one row (example: "
                 f"'{twice[0][0]}', {twice[0][1]} rows). Keep one row each."
             )
+    if not files[_table("market", "basis")]:
+        notices.append(
+            "This market has no basis.csv: each file is taken to be adjusted to every split delivered. If it is older"
+            " than that, name its date (dataset, basis_date), or market values will be wrong by the splits since."
+        )
+    if not files[_table("market", "market")]:
+        notices.append(
+            "This market has no market.csv: names whose bars stop are not taken as delisted (keeps_delisted), and"
+            " whether it was chosen among survivors is unknown (survivorship_biased)."
+        )
     if files[_table("market", "spin_offs")]:
         bad = connection.execute(
             "select count(*), any_value(ticker), any_value(factor) from raw.market__spin_offs where not factor > 0 or "

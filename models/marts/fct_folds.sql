@@ -37,7 +37,8 @@ joined as (
         folds.status,
         folds.reason,
         quality.ic,
-        quality.rank_ic
+        quality.rank_ic,
+        folds.unlabelled_rows::bigint as unlabelled_rows
 
     from folds
     left join quality

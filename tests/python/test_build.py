@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,33 @@ def test_broken_market_fails_before_the_first_model_and_keeps_the_marts(house, t
     assert done.returncode != 0
     assert str(tmp_path / "nothing") in done.stdout + done.stderr
     assert (house.published / "current").resolve() == before
+
+
+def test_refused_rows_are_reported_with_file_example_and_cure(house, tmp_path):
+    """A text price and a key delivered twice do not stop the build: dbt says which rows of which file, and the cure."""
+    market = tmp_path / "market"
+    shutil.copytree(house.market, market)
+    with duckdb.connect() as connection:
+        bars = f"read_parquet('{market}/yahoo/prices.parquet')"
+        text = f"(select *, row_number() over () as rn from {bars})"
+        text = (
+            f"(select * exclude (rn, Close), case rn when 500 then 'n/a' else Close::varchar end as Close from {text})"
+        )
+        twice = f"(select * replace ((Low * 1.0001)::varchar as Close) from {bars} limit 1 offset 700)"
+        connection.execute(f"copy (from {text} union all by name {twice}) to '{market}/yahoo/prices.csv' (header)")
+    (market / "yahoo" / "prices.parquet").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "dbt.cli.main", "build", "-s", "+int_quarantine", "refusal_reasons"],
+        cwd=ROOT,
+        env=house.environment
+        | {"KAIROS_MARKET": str(market), "KAIROS_DB": str(tmp_path / "bad.duckdb"), "DBT_PROFILES_DIR": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Refused 1 row of yahoo/prices.csv: a cell is not of its column's type" in done.stdout
+    assert "Close='n/a' is not a number. Cure: write plain numbers" in done.stdout
+    assert "Refused 2 rows of yahoo/prices.csv: rows with one key disagree" in done.stdout
 
 
 def test_real_without_a_market_says_how(house):
