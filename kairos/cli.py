@@ -1,4 +1,4 @@
-"""The `kairos` command: thin wiring over dbt and the package. It never does what a dbt model should do."""
+"""The `kairos` command: arguments in, dbt and the package at work, answers out. What a model can do stays a model."""
 
 from __future__ import annotations
 

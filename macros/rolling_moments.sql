@@ -9,8 +9,8 @@
     LeVeque 1979):
         sum = sum_a + sum_b        m2 = m2_a + m2_b + (b sum_a - a sum_b)^2 / (ab(a + b))        m2 of a pair alike.
     Windows ascend; each is doubled and added up from the longest earlier window that divides it: 21 = 1 2 4 5 10 20 21,
-    then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. Every value is a fixed tree over its own n rows, so its bits
-    depend on nothing else. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
+    then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. The same n rows are always
+    joined in the same way, whatever else the table holds. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
     NULL; gate by row_in_run. Offsets stay below 2,048.
     Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']]) }}" }} -#}
 {% macro rolling_moments(base, series, windows, pairs=[]) -%}

@@ -1,6 +1,6 @@
-{#- Rolling sums over storage order by doubling: S2 = S1 + lag(S1, 1), S4 = S2 + lag(S2, 2), ... A window of n is the sum
-    of the levels in n's binary digits, each lagged by the digits before it. Every value is a fixed tree over its own n
-    rows, so its bits depend on nothing else (docs/decisions/0002).
+{#- Rolling sums over storage order by doubling: S2 = S1 + lag(S1, 1), S4 = S2 + lag(S2, 2), ... n in binary
+    says which levels add up to a window of n, each shifted back by what is already covered. The same n numbers are
+    always added in the same way, whatever else the table holds (docs/decisions/0002).
 
     rolling_levels(base, series, up_to) writes CTEs base_2, base_4, ... up to the largest power of two <= up_to; each
     adds columns <series>__<k>. rolling_sum(series, n) is the window of n rows ending at the row, to be used in a select

@@ -1,5 +1,5 @@
 {#- Splits and spin-offs: units of files, not information. Prices before a split are divided by its factor on every
-    basis after it, so an attack that deletes the future leaves them in.
+    basis after it, so the lookahead proof keeps those after its cut.
     A factor is a split's when it or its inverse is p/q with q up to 4; every other is a spin-off's, which scales prices
     and leaves share counts alone unless the market's spin_offs.csv names a vendor that scaled them.
     Grain: one row per ticker and date. Source: yahoo actions, market spin_offs. -#}
