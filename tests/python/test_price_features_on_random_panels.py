@@ -215,7 +215,7 @@ def test_collector_refuses_families_with_other_rows(missing):
                 from intermediate.int_prices order by security_id, as_of_date"""
             )
         compiled.build(con, ["features"])
-        assert con.sql("select count(*), sum(x_beta) from features.features").fetchone() == (30, 30)
+        assert con.execute("select count(*), sum(x_beta) from features.features").fetchone() == (30, 30)
         con.execute(f"delete from features.{missing} where security_id = 1 and as_of_date = '2000-01-05'")
         with pytest.raises(duckdb.Error, match="do not have the same rows"):
-            con.sql("select count(*) from features.features").fetchone()
+            con.execute("select count(*) from features.features").fetchone()
