@@ -1,4 +1,5 @@
-{#- Returns reasons of refused rows that seed refusal_reasons does not explain: a new reason needs a meaning and a cure. -#}
+{#- Returns reasons of refused rows that seed refusal_reasons does not explain: a new reason needs a meaning
+    and a cure. -#}
 
 select
     quarantine.reason,
