@@ -107,6 +107,7 @@ def dbt(*arguments: str, market: Path, warehouse: Path, **settings: str) -> subp
     return done
 
 
+@pytest.hookimpl(tryfirst=True)  # before the runner reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay in one worker process, and so do all tests of the real market: it is built once."""
     for item in items:
