@@ -107,14 +107,6 @@ def dbt(*arguments: str, market: Path, warehouse: Path, **settings: str) -> subp
     return done
 
 
-@pytest.hookimpl(tryfirst=True)  # before the runner reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay in one worker process, and so do all tests of the real market: it is built once."""
-    for item in items:
-        group = "real_market" if "real_market" in item.fixturenames else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def us_large() -> Path:
     """The whole real market's folder."""
