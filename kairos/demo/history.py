@@ -18,8 +18,8 @@ class Quarters:
     """The statements of a company in order of their period ends; arrays of length Q.
 
     `items` are USD amounts of the single quarter (flows) or at its end (levels) as first filed; outflows are positive.
-    `restated` holds the newest values: equal to `items` where nothing was restated. `shares` counts are on the splits of
-    the filing's date. Keys of both: revenue, gross_profit, operating_income, net_income, depreciation,
+    `restated` holds the newest values: equal to `items` where nothing was restated. `shares` counts are on the splits
+    of the filing's date. Keys of both: revenue, gross_profit, operating_income, net_income, depreciation,
     operating_cash_flow, capex, dividends_paid, assets, assets_current, liabilities, liabilities_current, debt, cash,
     equity, shares.
     """
@@ -30,7 +30,9 @@ class Quarters:
     filed: np.ndarray  # datetime64[D], the filing's date
     is_after_close: np.ndarray  # filed in the evening of that date
     amended: np.ndarray  # datetime64[D] of a filing that restates the quarter, NaT = none
-    shown_later: np.ndarray  # datetime64[D] on which restated values appear as next year's comparatives only, NaT = none
+    shown_later: (
+        np.ndarray
+    )  # datetime64[D] on which restated values appear as next year's comparatives only, NaT = none
     items: dict[str, np.ndarray]
     restated: dict[str, np.ndarray]
 
