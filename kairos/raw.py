@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import glob
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,17 @@ CURES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a vendor's table: its name there, the DuckDB type it is shown in, whether the file must have it."""
+    """A column of a vendor's table: its name there, the DuckDB type it is shown in, whether the file must have it, and
+    other names under which files of the vendor bring it (the first that is there counts)."""
 
     name: str
     type: str
     is_required: bool = False
+    aliases: tuple[str, ...] = ()
+
+    def find(self, names: Iterable[str]) -> str | None:
+        """The name, in lower case, under which a file with these lower-case names has it."""
+        return next((n for n in map(str.lower, (self.name, *self.aliases)) if n in names), None)
 
 
 @dataclass(frozen=True)
@@ -268,6 +275,133 @@ TABLES: tuple[Table, ...] = (
         (*_required("VARCHAR", "ticker"), *_required("DATE", "start_date"), *_optional("DATE", "end_date")),
         key=("ticker", "start_date"),
     ),
+    # Two layouts of the forms go about; the second one's names stand as aliases.
+    Table(
+        "sec_form4",
+        "transactions",
+        "*",
+        (
+            *_required("VARCHAR", "ticker"),
+            Column("owner_name", "VARCHAR", True, ("insider_name",)),
+            *_required("DATE", "transaction_date", "filing_date"),
+            Column("transaction_code", "VARCHAR", True, ("code",)),
+            *_required("DOUBLE", "shares"),
+            Column("price_per_share", "DOUBLE", True, ("price",)),
+            *_optional("VARCHAR", "acquired_disposed"),
+            Column("owner_title", "VARCHAR", aliases=("title",)),
+            *_optional("VARCHAR", "is_director", "is_officer", "accession"),
+            *_optional("DOUBLE", "value", "shares_after"),
+        ),
+        key=("ticker", "owner_name", "filing_date", "transaction_date", "transaction_code", "shares"),
+    ),
+    Table(
+        "finnhub",
+        "insider_transactions",
+        "insider*",
+        (
+            *_required("VARCHAR", "symbol", "name", "transactionCode"),
+            *_required("DATE", "transactionDate", "filingDate"),
+            *_required("DOUBLE", "change", "transactionPrice"),
+            *_optional("DOUBLE", "share"),
+            *_optional("VARCHAR", "id"),
+        ),
+        key=("symbol", "id", "name", "transactionDate", "transactionCode", "change", "share"),
+    ),
+    Table(
+        "sharadar",
+        "sf2",
+        "sf2*",
+        (
+            *_required("VARCHAR", "ticker", "ownername", "transactioncode"),
+            *_required("DATE", "filingdate", "transactiondate"),
+            *_required("DOUBLE", "transactionshares", "transactionpricepershare"),
+            *_optional(
+                "VARCHAR",
+                "formtype",
+                "issuername",
+                "officertitle",
+                "isdirector",
+                "isofficer",
+                "istenpercentowner",
+                "securityadcode",
+                "securitytitle",
+                "directorindirect",
+                "natureofownership",
+            ),
+            *_optional(
+                "DOUBLE",
+                "sharesownedbeforetransaction",
+                "sharesownedfollowingtransaction",
+                "transactionvalue",
+                "priceexercisable",
+            ),
+            *_optional("DATE", "dateexercisable", "expirationdate"),
+            *_optional("BIGINT", "rownum"),
+        ),
+        key=("ticker", "filingdate", "ownername", "formtype", "rownum"),
+    ),
+    Table(
+        "sharadar",
+        "sf3a",
+        "sf3a*",
+        (
+            *_required("DATE", "calendardate"),
+            *_required("VARCHAR", "ticker"),
+            *_required("DOUBLE", "shrholders", "shrunits", "shrvalue"),
+            *_optional("VARCHAR", "name"),
+            *_optional(
+                "DOUBLE",
+                *(f"{kind}holders" for kind in ("cll", "put", "wnt", "dbt", "prf", "fnd", "und")),
+                *(f"{kind}units" for kind in ("cll", "put", "wnt", "dbt", "prf", "fnd", "und")),
+                *(f"{kind}value" for kind in ("cll", "put", "wnt", "dbt", "prf", "fnd", "und")),
+                "totalvalue",
+                "percentoftotal",
+            ),
+        ),
+        key=("ticker", "calendardate"),
+    ),
+    Table(
+        "finra",
+        "short_interest",
+        "short_interest*",
+        (
+            *_required("VARCHAR", "symbolCode"),
+            *_required("DATE", "settlementDate"),
+            *_required("DOUBLE", "currentShortPositionQuantity"),
+            *_optional("BIGINT", "accountingYearMonthNumber"),
+            *_optional(
+                "VARCHAR",
+                "issueName",
+                "issuerServicesGroupExchangeCode",
+                "marketClassCode",
+                "stockSplitFlag",
+                "revisionFlag",
+            ),
+            *_optional(
+                "DOUBLE",
+                "previousShortPositionQuantity",
+                "averageDailyVolumeQuantity",
+                "daysToCoverQuantity",
+                "changePercent",
+                "changePreviousNumber",
+            ),
+        ),
+        key=("symbolCode", "settlementDate"),
+    ),
+    # Dates are MM/DD/YY and moments have a zone: both are text here and are read in staging.
+    Table(
+        "short_interest",
+        "short_interest",
+        "short_interest*",
+        (
+            *_required("VARCHAR", "symbol", "short_interest_date", "first_snapshot_at"),
+            *_required("DOUBLE", "shares_sold_short"),
+            *_optional("VARCHAR", "exchange", "last_snapshot_at"),
+            *_optional("DOUBLE", "shares_outstanding", "public_float", "change_from_last", "percent_of_float"),
+            *_optional("BIGINT", "snapshots"),
+        ),
+        key=("symbol", "short_interest_date", "first_snapshot_at"),
+    ),
     Table(
         "market",
         "basis",
@@ -407,13 +541,13 @@ def _select_of_file(
     except duckdb.Error as error:
         raise _unreadable(label, error) from error
     physical = {str(name).strip().lower(): (str(name), str(type_).upper()) for name, type_, *_ in described}
-    missing = [c.name for c in table.columns if c.is_required and c.name.lower() not in physical]
+    missing = [c.name for c in table.columns if c.is_required and c.find(physical) is None]
     if missing:
         raise MarketError(
             f"{label} lacks {_listed(missing)}, which {table.vendor}'s table {table.name} must have. Its columns are "
             f"{_listed([name for name, _ in physical.values()])}. Rename or add what is missing."
         )
-    shown = {column: physical[column.name.lower()] for column in table.columns if column.name.lower() in physical}
+    shown = {column: physical[name] for column in table.columns if (name := column.find(physical)) is not None}
     rows, readable = _counts(connection, label, reader, shown)
     _refuse_wrong_types(connection, label, reader, shown, rows, readable)
     columns, errors = [], []

@@ -17,6 +17,7 @@ import duckdb
 
 from kairos.errors import ProofError
 from kairos.raw import SUFFIXES, TABLES, Table
+from kairos.sessions import closes
 from kairos.settings import setting
 
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
@@ -72,7 +73,7 @@ def _statements(cut: datetime.date) -> tuple[str, dict[str, str]]:
     known = _date("Publish Date")
     if setting("simfin_value_policy") == "restated_date":
         known = f"greatest({known}, {_date('Restated Date')})"
-    return f"{known} {'<=' if setting('date_only_known') == 'start_of_day' else '<'} date '{cut}'", {}
+    return f"{known} {_day_sign()} date '{cut}'", {}
 
 
 def _actions(cut: datetime.date) -> tuple[str, dict[str, str]]:
@@ -88,7 +89,38 @@ def _membership(cut: datetime.date) -> tuple[str, dict[str, str]]:
     return f"{_date('start_date')} <= date '{cut}'", replaced
 
 
-RULES: dict[tuple[str, dict[str, str]], Rule] = {
+def _filings(column: str) -> Rule:
+    """Forms that carry only the date of their filing, known as var date_only_known says."""
+    return lambda cut: (f"{_date(column)} {_day_sign()} date '{cut}'", {})
+
+
+def _snapshots(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Rows first seen up to the moment of the cut's close; what was last seen later has been seen until the cut."""
+    close = f"timestamptz '{closes()[cut]}+00'"
+    first, last = (f"try_cast({column} as timestamptz)" for column in ("first_snapshot_at", "last_snapshot_at"))
+    return f"{first} <= {close}", {"last_snapshot_at": f"case when {last} <= {close} then last_snapshot_at end"}
+
+
+def _settlements(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Short interest with only a settlement date, taken as known some sessions later (of the last session up to it)."""
+    calendar = list(closes())
+    sessions = int(setting("short_interest_known_after_sessions"))
+    # what settled before the limit is known by the cut
+    limit = calendar[max(calendar.index(cut) - sessions + (_day_sign() == "<="), 0)]
+    return f"{_date('settlementDate')} < date '{limit}'", {}
+
+
+def _holdings(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Holdings with only a quarter's end, taken as known some days later."""
+    return f"{_date('calendardate')} + {int(setting('holdings_known_after_days'))} {_day_sign()} date '{cut}'", {}
+
+
+def _day_sign() -> str:
+    """How the date on which something becomes known compares with the cut when it is known by the cut's close."""
+    return "<=" if setting("date_only_known") == "start_of_day" else "<"
+
+
+RULES: dict[tuple[str, str], Rule] = {
     ("yahoo", "prices"): _until("Date", same_day=True),
     ("yahoo", "actions"): _actions,
     ("simfin", "us_income_quarterly"): _statements,
@@ -98,6 +130,12 @@ RULES: dict[tuple[str, dict[str, str]], Rule] = {
     ("simfin", "industries"): keep_all,
     ("cboe", "vix_history"): _until("DATE", same_day=False),
     ("sp500", "membership"): _membership,
+    ("sec_form4", "transactions"): _filings("filing_date"),
+    ("finnhub", "insider_transactions"): _filings("filingDate"),
+    ("sharadar", "sf2"): _filings("filingdate"),
+    ("sharadar", "sf3a"): _holdings,
+    ("finra", "short_interest"): _settlements,
+    ("short_interest", "short_interest"): _snapshots,
     ("market", "basis"): keep_all,
     ("market", "market"): keep_all,
     ("market", "spin_offs"): keep_all,

@@ -5,7 +5,17 @@ with
 
 refused as (
 
-    {% for vendor in ['cboe', 'simfin', 'sp500', 'yahoo'] -%}
+    {% for source in [
+        'cboe__quarantined_rows',
+        'finnhub__quarantined_rows',
+        'finra__quarantined_rows',
+        'sec_form4__quarantined_rows',
+        'sharadar__quarantined_ownership_rows',
+        'short_interest__quarantined_rows',
+        'simfin__quarantined_rows',
+        'sp500__quarantined_rows',
+        'yahoo__quarantined_rows',
+    ] -%}
     select
         dataset,
         file,
@@ -13,7 +23,7 @@ refused as (
         key,
         example
 
-    from {{ ref('stg_' ~ vendor ~ '__quarantined_rows') }}
+    from {{ ref('stg_' ~ source) }}
     {{- ' union all ' if not loop.last }}
     {%- endfor %}
 

@@ -183,7 +183,7 @@ def test_unknown_vendors_and_files_are_named_and_ignored(market):
     write(market, "notes.csv", "whatever")
     write(market, ".hidden/x.csv", "whatever")
     said = notices(market)
-    assert "acme/ is not a vendor this project reads (cboe, simfin, sp500, yahoo); ignored." in said
+    assert f"acme/ is not a vendor this project reads ({', '.join(raw.VENDORS)}); ignored." in said
     assert "yahoo/options.csv is ignored; tables of yahoo: prices*.csv, actions*.csv (or .parquet)." in said
     assert "yahoo/prices.txt is ignored" in said
     assert "notes.csv is ignored; files of a market itself: basis.csv, market.csv, spin_offs.csv (or .parquet)." in said
@@ -331,4 +331,6 @@ def test_keys_of_declared_tables_are_columns_of_theirs():
 
 
 def test_vendors_are_the_folders():
-    assert raw.VENDORS == ("cboe", "simfin", "sp500", "yahoo")
+    assert {"cboe", "finnhub", "finra", "sec_form4", "sharadar", "short_interest"} < set(raw.VENDORS)
+    assert "market" not in raw.VENDORS
+    assert list(raw.VENDORS) == sorted(raw.VENDORS)

@@ -1,0 +1,49 @@
+{#- Holdings of institutions at quarter ends, linked to securities. When they came out is assumed and flagged.
+    Grain: one row per security, period_end_date and vendor. Source: the vendors of var holdings_vendors. -#}
+
+with
+
+delivered as (
+
+    {% for vendor in var('holdings_vendors') %}
+    select
+        '{{ vendor }}' as vendor,
+        *
+
+    from {{ ref('stg_' ~ vendor ~ '__institutional_holdings') }}
+    {{ 'union all by name' if not loop.last }}
+    {% endfor %}
+),
+
+ticker_spells as (
+
+    select * from {{ ref('int_ticker_spells') }}
+
+)
+
+select
+    ---------- keys
+    ticker_spells.security_id,
+    delivered.period_end_date,
+    delivered.vendor,
+
+    ---------- point in time
+    delivered.known_at,
+    greatest(delivered.known_at, ticker_spells.first_usable_at) as usable_at,
+    delivered.is_known_at_assumed,
+
+    ---------- positions
+    delivered.dataset,
+    delivered.holders,
+    delivered.shares_held,
+    delivered.value_usd
+
+from delivered
+
+inner join ticker_spells
+    on
+        {{ plain_symbol('delivered.ticker') }} = ticker_spells.symbol
+        and delivered.period_end_date >= ticker_spells.linked_from
+        and delivered.period_end_date < ticker_spells.linked_until
+
+order by ticker_spells.security_id, delivered.period_end_date, delivered.vendor

@@ -1,0 +1,27 @@
+{#- Rows of the vendor that were refused, with the reason.
+    Grain: one row per refused row. Source: sec_form4. -#}
+
+with
+
+checked as (
+
+    select * from {{ ref('stg_sec_form4__checked_insider_transactions') }}
+
+)
+
+select
+    dataset,
+    file,
+    reason,
+    concat_ws(' ', coalesce(ticker, '(no ticker)'), insider, coalesce(filing_date::varchar, '(no date)')) as key,
+    coalesce(
+        row_error,
+        concat_ws(
+            ', ', 'code=' || code, 'traded=' || transaction_date, 'shares=' || shares, 'price=' || price_usd,
+            case when is_acquired then 'acquired' when not is_acquired then 'disposed' end
+        )
+    ) as example
+
+from checked
+
+where reason is not null
