@@ -17,17 +17,17 @@ delivered as (
     {% endfor %}
 ),
 
-ticker_spells as (
+symbol_spells as (
 
-    select * from {{ ref('int_ticker_spells') }}
+    select * from {{ ref('int_symbol_spells') }}
 
 ),
 
 linked as (
 
     select
-        ticker_spells.security_id,
-        greatest(delivered.known_at, ticker_spells.first_usable_at) as usable_at,
+        symbol_spells.security_id,
+        greatest(delivered.known_at, symbol_spells.first_usable_at) as usable_at,
         delivered.*,
         -- names come in any order of their parts and with or without dots; prices in cents, shares whole
         concat_ws(
@@ -47,11 +47,11 @@ linked as (
 
     from delivered
 
-    inner join ticker_spells
+    inner join symbol_spells
         on
-            {{ plain_symbol('delivered.ticker') }} = ticker_spells.symbol
-            and delivered.filing_date >= ticker_spells.linked_from
-            and delivered.filing_date < ticker_spells.linked_until
+            {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+            and delivered.filing_date >= symbol_spells.linked_from
+            and delivered.filing_date < symbol_spells.linked_until
 
 )
 

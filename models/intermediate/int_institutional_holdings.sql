@@ -15,21 +15,21 @@ delivered as (
     {% endfor %}
 ),
 
-ticker_spells as (
+symbol_spells as (
 
-    select * from {{ ref('int_ticker_spells') }}
+    select * from {{ ref('int_symbol_spells') }}
 
 )
 
 select
     ---------- keys
-    ticker_spells.security_id,
+    symbol_spells.security_id,
     delivered.period_end_date,
     delivered.vendor,
 
     ---------- point in time
     delivered.known_at,
-    greatest(delivered.known_at, ticker_spells.first_usable_at) as usable_at,
+    greatest(delivered.known_at, symbol_spells.first_usable_at) as usable_at,
     delivered.is_known_at_assumed,
 
     ---------- positions
@@ -40,10 +40,10 @@ select
 
 from delivered
 
-inner join ticker_spells
+inner join symbol_spells
     on
-        {{ plain_symbol('delivered.ticker') }} = ticker_spells.symbol
-        and delivered.period_end_date >= ticker_spells.linked_from
-        and delivered.period_end_date < ticker_spells.linked_until
+        {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+        and delivered.period_end_date >= symbol_spells.linked_from
+        and delivered.period_end_date < symbol_spells.linked_until
 
-order by ticker_spells.security_id, delivered.period_end_date, delivered.vendor
+order by symbol_spells.security_id, delivered.period_end_date, delivered.vendor

@@ -20,26 +20,26 @@ delivered as (
     {% endfor %}
 ),
 
-ticker_spells as (
+symbol_spells as (
 
-    select * from {{ ref('int_ticker_spells') }}
+    select * from {{ ref('int_symbol_spells') }}
 
 ),
 
 linked as (
 
     select
-        ticker_spells.security_id,
-        greatest(delivered.known_at, ticker_spells.first_usable_at) as usable_at,
+        symbol_spells.security_id,
+        greatest(delivered.known_at, symbol_spells.first_usable_at) as usable_at,
         delivered.*
 
     from delivered
 
-    inner join ticker_spells
+    inner join symbol_spells
         on
-            {{ plain_symbol('delivered.ticker') }} = ticker_spells.symbol
-            and delivered.settlement_date >= ticker_spells.linked_from
-            and delivered.settlement_date < ticker_spells.linked_until
+            {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+            and delivered.settlement_date >= symbol_spells.linked_from
+            and delivered.settlement_date < symbol_spells.linked_until
 
 ),
 
