@@ -7,6 +7,7 @@ demo market and a real one.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -412,3 +413,18 @@ def index(con: duckdb.DuckDBPyConnection, source: str, date: str, total: str) ->
     closes = con.execute(f"select {total} from {source} where ticker = 'SPY' order by {date}").fetchnumpy()
     values = pd.Series(next(iter(closes.values())), dtype=float)
     return values / values.shift(1) - 1
+
+
+def main() -> None:
+    """Print every statistic of the markets named on the command line beside its band."""
+    for name in sys.argv[1:]:
+        measured = measure(Path(name))
+        print(name)
+        for band in BANDS:
+            value = measured.get(band.name, np.nan)
+            mark = "  " if not band.low > value and not band.high < value else "! "
+            print(f"{mark}{band.name:34s}{value:12.5g}   {band.low:g} to {band.high:g}")
+
+
+if __name__ == "__main__":
+    main()

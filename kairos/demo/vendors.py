@@ -18,6 +18,11 @@ from kairos.demo.history import History, Market
 DAY = np.timedelta64(1, "D")
 PURPOSES = ("statement", "missing", "counts", "insiders", "owners", "short", "company", "ending", "holders")
 
+GROUP_TABLES = (
+    "sharadar/SEP", "sharadar/DAILY", "sharadar/SF1", "sharadar/SF2", "sharadar/SECTORS", "finra/short_interest",
+    "truth",
+)  # fmt: skip
+
 # Items of sharadar/SF1 after its six keys, in the order of the vendor's dictionary.
 SF1_ITEMS = (
     "revenue", "cor", "sgna", "rnd", "opex", "intexp", "taxexp", "netincdis", "consolinc", "netincnci", "netinc",
@@ -107,8 +112,13 @@ GIVEN_NAMES = ("ANNE", "BRUNO", "CLARA", "DAVID", "EDITH", "FRANK", "GRETA", "HU
 TITLES = ("Chief Executive Officer", "Chief Financial Officer", "Chief Operating Officer", "General Counsel",
           "EVP, Sales", "SVP, Controller")  # fmt: skip
 FINRA_MARKETS = {"NYSE": ("A", "NYSE"), "NASDAQ": ("R", "NNM"), "NYSEMKT": ("B", "AMEX")}
+CAUSES = {
+    "bankruptcy": "bankruptcyliquidation",
+    "regulatory": "regulatorydelisting",
+    "voluntary": "voluntarydelisting",
+}
+VIX_BAR = {"OPEN": 1.0, "HIGH": 1.03, "LOW": 0.97, "CLOSE": 1.0}
 FUND_HOLDINGS = ("cll", "put", "wnt", "dbt", "prf", "fnd", "und")  # what institutions hold beside shares
-SF2_NULLS = ("natureofownership", "dateexercisable", "priceexercisable", "expirationdate")
 
 
 @dataclass(frozen=True)
@@ -125,8 +135,7 @@ class Company:
     related: str
     first: np.datetime64
     last: np.datetime64
-    first_quarter: np.datetime64
-    last_quarter: np.datetime64
+    quarters: tuple[np.datetime64, np.datetime64] | None  # first and last period end
     largest_usd: float
     largest_revenue_usd: float
     is_delisted: bool
@@ -134,10 +143,10 @@ class Company:
     first_open: float
     spun_off_from: int | None
     acquirer: int | None
-    last_value_musd: float
-    actions: list[tuple] = field(repr=False)  # (date, action, value, contraticker), complete
-    ends: list[tuple] = field(repr=False)  # (date, action) whose contraticker is the acquirer's
-    spin_offs: list[tuple] = field(repr=False)  # (date, USD per share) handed out
+    value_musd: float  # at its last bar
+    actions: list[tuple] = field(repr=False)  # (date, action, value, contraticker)
+    end: tuple | None  # (date, action) of what ended it, None = alive or not said
+    spin_offs: list[tuple]  # (date, USD per share) handed out
     holdings: tuple = field(repr=False)  # arrays: quarter end, holders, units, value in USD
 
 
@@ -168,7 +177,7 @@ def files_of(market: Market, histories: list[History]) -> Group:
     days = market.days.astype("datetime64[D]")
     bars = [adjust(history) for history in histories]
     statements = Statements.of(market, histories)
-    tables = {
+    tables = {  # GROUP_TABLES
         "sharadar/SEP": prices(days, histories, bars),
         "sharadar/DAILY": daily(days, histories, bars, statements),
         "sharadar/SF1": statement_rows(days, histories, bars, statements),
@@ -177,7 +186,7 @@ def files_of(market: Market, histories: list[History]) -> Group:
         "finra/short_interest": short_rows(market, histories, bars),
         "truth": truth(days, histories),
     }
-    return Group(tables, [company(market, history, statements) for history in histories])
+    return Group(tables, [company(market, h, statements, place) for place, h in enumerate(histories)])
 
 
 # ---------------------------------------------------------------------------------------------------- prices
@@ -273,8 +282,8 @@ def fund_prices(market: Market) -> pa.Table:
 class Statements:
     """All quarters of a group in order of company and period end; arrays of length n.
 
-    `first` and `newest` hold every line of SF1 that is an amount, a single quarter's flow or a level, as first filed and
-    as known at the market's end, without defects. `missing` lines are absent from the files.
+    `first` and `newest` hold every line of SF1 that is an amount, a single quarter's flow or a level, as first filed
+    and as known at the market's end, without defects. `missing` lines are absent from the files.
     """
 
     owner: np.ndarray  # position of the company in the group
@@ -358,9 +367,9 @@ def thousands(x: np.ndarray) -> np.ndarray:
 def lines(items: dict[str, np.ndarray], ratio: dict[str, np.ndarray], is_first: np.ndarray) -> dict[str, np.ndarray]:
     """Every amount of a quarter's statements from the simulator's items, so that the accounting identities hold.
 
-    assets = liabilities + equity; gp = revenue - cor; opinc = gp - opex; equity grows by net income, less dividends, plus
-    shares issued; cash by the three cash flows. `is_first` marks each company's first quarter, whose changes are unknown
-    and taken as 0.
+    assets = liabilities + equity; gp = revenue - cor; opinc = gp - opex; equity grows by net income, less dividends,
+    plus shares issued; cash by the three cash flows. `is_first` marks each company's first quarter, whose changes are
+    unknown and taken as 0.
     """
     x = {name: thousands(values) for name, values in items.items() if name != "shares"}
     out = {"revenue": x["revenue"], "gp": x["gross_profit"], "opinc": x["operating_income"], "netinc": x["net_income"]}
@@ -598,7 +607,9 @@ def quarter_end(dates: np.ndarray) -> np.ndarray:
 def daily(days: np.ndarray, histories: list[History], bars: list[Bars], s: Statements) -> pa.Table:
     """sharadar/DAILY: market value in USD millions and multiples of the newest first filings, to one decimal."""
     before = earlier(s)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("ev", "evebit", "evebitda", "marketcap", "pb", "pe", "ps")}
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("ev", "evebit", "evebitda", "marketcap", "pb", "pe", "ps")
+    }
     year = {}
     for name in ("revenue", "netinc", "taxexp", "intexp", "depamor"):
         terms = [np.where(before[lag] >= 0, s.first[name][before[lag]], np.nan) for lag in range(4)]
@@ -680,15 +691,19 @@ def insider_rows(market: Market, histories: list[History]) -> pa.Table:
     n = sum(lengths)
     texts = {name: pa.array(values.astype(object)) for name, values in joined.items() if values.dtype.kind == "U"}
     texts["officertitle"] = pa.array([title or None for title in joined["officertitle"]], pa.string())
-    all_columns = joined | texts | {
-        "ticker": repeated([h.ticker for h in histories], lengths),
-        "issuername": repeated([h.name for h in histories], lengths),
-        "securitytitle": repeated(["Common Stock"], [n]),
-        "natureofownership": pa.nulls(n, pa.string()),
-        "dateexercisable": pa.nulls(n, pa.date32()),
-        "priceexercisable": pa.nulls(n, pa.float64()),
-        "expirationdate": pa.nulls(n, pa.date32()),
-    }
+    all_columns = (
+        joined
+        | texts
+        | {
+            "ticker": repeated([h.ticker for h in histories], lengths),
+            "issuername": repeated([h.name for h in histories], lengths),
+            "securitytitle": repeated(["Common Stock"], [n]),
+            "natureofownership": pa.nulls(n, pa.string()),
+            "dateexercisable": pa.nulls(n, pa.date32()),
+            "priceexercisable": pa.nulls(n, pa.float64()),
+            "expirationdate": pa.nulls(n, pa.date32()),
+        }
+    )
     order = (
         "ticker", "filingdate", "formtype", "issuername", "ownername", "officertitle", "isdirector", "isofficer",
         "istenpercentowner", "transactiondate", "securityadcode", "transactioncode", "sharesownedbeforetransaction",
@@ -763,7 +778,9 @@ def short_rows(market: Market, histories: list[History], bars: list[Bars]) -> pa
     cover = np.where(x["adv"] > 0, x["current"] / np.where(x["adv"] > 0, x["adv"], 1), 999.99)
     stamp = x["date"].astype("M8[M]").astype(int)
     day = (x["date"] - x["date"].astype("M8[M]")).astype(int) + 1
-    whole = {name: pa.array(np.round(values).astype(np.int64)) for name, values in x.items() if values.dtype.kind == "f"}
+    whole = {
+        name: pa.array(np.round(values).astype(np.int64)) for name, values in x.items() if values.dtype.kind == "f"
+    }
     return pa.table(
         {
             "accountingYearMonthNumber": (1970 + stamp // 12) * 10_000 + (stamp % 12 + 1) * 100 + day,
@@ -794,15 +811,17 @@ def flag(is_set: np.ndarray, letter: str) -> pa.Array:
 # ------------------------------------------------------------------------------------------- the whole market
 
 
-def company(market: Market, h: History, s: Statements) -> Company:
-    """What the tables of the whole market need to know about one company."""
-    days = market.days.astype("datetime64[D]")
+def company(market: Market, h: History, s: Statements, place: int) -> Company:
+    """What the tables of the whole market need to know about one company, the one at that place of its group."""
+    days = market.days.astype("M8[D]")
     dates = days[h.positions]
-    actions: list[tuple] = []
-    if h.positions[0] > 0:
-        actions.append((dates[0], "listed", None, None))
-    actions += [(dates[i], "split", round(float(h.split[i]), 6), None) for i in np.flatnonzero(h.split != 1.0)]
+    rows = slice(s.starts[place], s.starts[place + 1])
+    revenue = s.first["revenue"][rows]
+    year = np.convolve(revenue, np.ones(4), "valid") if revenue.size >= 4 else 4 * revenue
     paid, handed = np.flatnonzero(h.dividend > 0), np.flatnonzero(h.spin_off_value > 0)
+    value = float(np.round(h.shares[-1] * h.close[-1] / 1e6, 1))
+    actions: list[tuple] = [(dates[0], "listed", None, None)] if h.positions[0] > 0 else []
+    actions += [(dates[i], "split", round(float(h.split[i]), 6), None) for i in np.flatnonzero(h.split != 1.0)]
     actions += [(dates[i], "dividend", float(h.dividend[i]), None) for i in paid]
     actions += [(dates[i], "spinoffdividend", float(h.spin_off_value[i]), None) for i in handed]
     changes = [(h.symbols[k][0], h.symbols[k - 1][1], h.symbols[k][1]) for k in range(1, len(h.symbols))]
@@ -810,22 +829,16 @@ def company(market: Market, h: History, s: Statements) -> Company:
         changes.append((h.symbol_lost, h.symbols[-1][1], h.ticker))
     for position, old, new in changes:
         actions += [(days[position], "tickerchangefrom", None, old), (days[position], "tickerchangeto", None, new)]
-    value = float(np.round(h.shares[-1] * h.close[-1] / 1e6, 1))
     rng = random(market.seed, h.number, "ending")
-    has_cause = rng.random() >= ENDS_WITHOUT_A_CAUSE
-    taken_over = ("mergerto", "acquisitionby")[int(rng.integers(2))]
-    ends = []
+    has_cause, taken_over = rng.random() >= ENDS_WITHOUT_A_CAUSE, ("mergerto", "acquisitionby")[int(rng.integers(2))]
+    cause = None
     if h.delisted is not None:
         actions.append((days[h.delisted], "delisted", value, None))
-        causes = {
-            "merger": taken_over,
-            "bankruptcy": "bankruptcyliquidation",
-            "regulatory": "regulatorydelisting",
-            "voluntary": "voluntarydelisting",
-        }
-        if has_cause:
-            ends.append((days[h.delisted], causes[h.end]))
-    mine = next(k for k in range(s.starts.size - 1) if True)
+        cause = (days[h.delisted], taken_over if h.end == "merger" else CAUSES[h.end]) if has_cause else None
+    quarters = h.holding_dates.astype("M8[D]")
+    bar = np.searchsorted(dates, quarters, "right") - 1
+    held, bar = np.flatnonzero(bar >= 0), bar[bar >= 0]
+    units = np.round(h.holding_share[held] * h.shares[bar])
     return Company(
         number=h.number,
         permaticker=str(h.permaticker),
@@ -837,18 +850,199 @@ def company(market: Market, h: History, s: Statements) -> Company:
         related=" ".join(sorted({symbol for _, symbol in h.symbols} - {h.ticker})),
         first=dates[0],
         last=dates[-1],
-        first_quarter=np.datetime64("NaT"),
-        last_quarter=np.datetime64("NaT"),
+        quarters=(s.period_end[rows][0], s.period_end[rows][-1]) if revenue.size else None,
         largest_usd=float((h.shares * h.close).max()),
-        largest_revenue_usd=0.0,
+        largest_revenue_usd=float(year.max()) if revenue.size else 0.0,
         is_delisted=h.delisted is not None,
-        location="",
+        location=PLACES[int(random(market.seed, h.number, "company").integers(len(PLACES)))],
         first_open=float(h.open[0]),
         spun_off_from=h.spun_off_from,
         acquirer=h.acquirer,
-        last_value_musd=value,
+        value_musd=value,
         actions=actions,
-        ends=ends,
+        end=cause,
         spin_offs=[(dates[i], float(h.spin_off_value[i])) for i in handed],
-        holdings=(),
+        holdings=(quarters[held], h.holders[held].astype(float), units, np.round(units * h.close[bar])),
     )
+
+
+def whole_market_files(market: Market, companies: list[Company]) -> dict[str, pa.Table]:
+    """Tables that need every company, by file name: ACTIONS, TICKERS, SF3A, SFP, the VIX and market.csv."""
+    vix = market.vix.astype(float)
+    return {
+        "sharadar/ACTIONS": action_rows(companies),
+        "sharadar/TICKERS": ticker_rows(market, companies),
+        "sharadar/SF3A": holding_rows(market.seed, companies),
+        "sharadar/SFP": fund_prices(market),
+        "cboe/VIX_History": pa.table(
+            {"DATE": market.days.astype("M8[D]")} | {name: vix * factor for name, factor in VIX_BAR.items()}
+        ),
+        "market.csv": pa.table({"key": ["keeps_delisted", "survivorship_biased"], "value": ["true", "false"]}),
+    }
+
+
+def action_rows(companies: list[Company]) -> pa.Table:
+    """sharadar/ACTIONS in order of date, ticker and action; a dictionary's contraticker is the other company's ticker.
+
+    As in the vendor's dictionary a row `spinoff` is the new company's, with its former parent as contraticker, and
+    `spunofffrom` the parent's; their value is shares handed out per share held.
+    """
+    by_number = {c.number: c for c in companies}
+    rows = [
+        (day, action, c.ticker, c.name, value, contra, None)
+        for c in companies
+        for day, action, value, contra in c.actions
+    ]
+    for c in companies:
+        if c.end:
+            buyer = by_number.get(c.acquirer) if c.end[1] in ("mergerto", "acquisitionby") else None
+            rows.append(
+                (*c.end, c.ticker, c.name, c.value_musd, *((buyer.ticker, buyer.name) if buyer else (None, None)))
+            )
+        parent = by_number.get(c.spun_off_from)
+        if parent is not None and parent.spin_offs:
+            day, handed = min(parent.spin_offs, key=lambda spin_off: abs(spin_off[0] - c.first))
+            per_share = round(handed / c.first_open, 6)
+            rows.append((day, "spinoff", c.ticker, c.name, per_share, parent.ticker, parent.name))
+            rows.append((day, "spunofffrom", parent.ticker, parent.name, per_share, c.ticker, c.name))
+    rows.sort(key=lambda row: (row[0], row[2], row[1], row[5] or ""))
+    date, action, ticker, name, value, contraticker, contraname = zip(*rows, strict=True)
+    return pa.table(
+        {
+            "date": np.array(date, "M8[D]"),
+            "action": pa.array(action, pa.string()),
+            "ticker": pa.array(ticker, pa.string()),
+            "name": pa.array(name, pa.string()),
+            "value": pa.array(value, pa.float64()),
+            "contraticker": pa.array(contraticker, pa.string()),
+            "contraname": pa.array(contraname, pa.string()),
+        }
+    )
+
+
+def ticker_rows(market: Market, companies: list[Company]) -> pa.Table:
+    """sharadar/TICKERS: a row per company and table it is in, and the funds; sectors and names are today's."""
+    end = market.days[-1].astype("M8[D]")
+    rows = []
+    for c in companies:
+        sic = SIC.get(c.snapshot[0], (None, None, None, None))
+        first_quarter, last_quarter = c.quarters or (None, None)
+        for table in ("SF1", "SEP"):
+            rows.append(
+                {
+                    "table": table,
+                    "permaticker": c.permaticker,
+                    "ticker": c.ticker,
+                    "name": c.name,
+                    "exchange": c.exchange,
+                    "isdelisted": "Y" if c.is_delisted else "N",
+                    "category": c.category,
+                    "cusips": f"{c.number:08d}9",
+                    "siccode": sic[0],
+                    "sicsector": sic[1],
+                    "sicindustry": sic[2],
+                    "famasector": None,
+                    "famaindustry": sic[3],
+                    "sector": c.snapshot[0],
+                    "industry": c.snapshot[1],
+                    "scalemarketcap": scale(c.largest_usd),
+                    "scalerevenue": scale(c.largest_revenue_usd) if c.quarters else None,
+                    "relatedtickers": c.related or None,
+                    "currency": "USD",
+                    "location": c.location,
+                    "lastupdated": end,
+                    "firstadded": c.first,
+                    "firstpricedate": c.first,
+                    "lastpricedate": c.last,
+                    "firstquarter": first_quarter,
+                    "lastquarter": last_quarter,
+                    "secfilings": f"CIK={9_900_000_000 + c.number}",
+                    "companysite": None,
+                }
+            )
+    names = list(rows[0])
+    for place, ticker in enumerate(["SPY", *market.etfs]):
+        fund = dict.fromkeys(names) | {
+            "table": "SFP",
+            "permaticker": str(800_001 + place),
+            "ticker": ticker,
+            "name": f"{ticker} Fund",
+            "exchange": "NYSEARCA",
+            "isdelisted": "N",
+            "category": "ETF",
+            "currency": "USD",
+            "lastupdated": end,
+            "firstadded": market.days[0],
+            "firstpricedate": market.days[0],
+            "lastpricedate": end,
+        }
+        rows.append(fund)
+    dates = {"lastupdated", "firstadded", "firstpricedate", "lastpricedate", "firstquarter", "lastquarter"}
+
+    def column(name: str) -> pa.Array:
+        values = [row[name] for row in rows]
+        if name not in dates:
+            return pa.array(values, pa.string())
+        return pa.array(np.array(["NaT" if value is None else value for value in values], "M8[D]"))
+
+    return pa.table({name: column(name) for name in names})
+
+
+def scale(usd: float) -> str:
+    """The vendor's class of size."""
+    return SCALES[int(np.searchsorted(SCALE_LIMITS_USD, usd, "right"))]
+
+
+def holding_rows(seed: int, companies: list[Company]) -> pa.Table:
+    """sharadar/SF3A: what institutions hold of a company at each quarter's end, shares and a little of the rest."""
+    lengths = [c.holdings[0].size for c in companies]
+    quarter, holders, units, value = (np.concatenate([c.holdings[k] for c in companies]) for k in range(4))
+    share = {}
+    for k, kind in enumerate(FUND_HOLDINGS):
+        draws = [
+            random(seed, c.number, "holders").random((len(FUND_HOLDINGS), n))[k]
+            for c, n in zip(companies, lengths, strict=True)
+        ]
+        # options are common, the rest is rare
+        share[kind] = 0.03 * join(draws) if kind in ("cll", "put") else np.where(join(draws) > 0.98, 0.001, 0.0)
+    numbers_of = {f"{kind}holders": np.round(part * holders) for kind, part in share.items()}
+    units_of = {f"{kind}units": np.round(part * units) for kind, part in share.items()}
+    value_of = {f"{kind}value": np.round(part * value) for kind, part in share.items()}
+    total = value + sum(value_of.values())
+    # whole numbers below 2^53 times the rows of a quarter: their sum is exact in any order
+    quarters, of_quarter = np.unique(quarter, return_inverse=True)
+    by_quarter = np.bincount(of_quarter, weights=total, minlength=quarters.size)
+    return pa.table(
+        {
+            "calendardate": quarter,
+            "ticker": repeated([c.ticker for c in companies], lengths),
+            "name": repeated([c.name for c in companies], lengths),
+            "shrholders": holders,
+            **numbers_of,
+            "shrunits": units,
+            **units_of,
+            "shrvalue": value,
+            **value_of,
+            "totalvalue": total,
+            "percentoftotal": np.round(100 * total / by_quarter[of_quarter], 4),
+        }
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- columns
+
+
+def join(values: list[np.ndarray], kind: type = float) -> np.ndarray:
+    """The companies' arrays one after the other."""
+    return np.concatenate(values).astype(kind) if values else np.zeros(0, kind)
+
+
+def numbers(values: np.ndarray) -> pa.Array:
+    """Doubles, NaN as NULL."""
+    return pa.array(np.where(np.isfinite(values), values, np.nan), pa.float64(), from_pandas=True)
+
+
+def repeated(texts: list[str], lengths: list[int]) -> pa.DictionaryArray:
+    """Each text as often as its length says."""
+    codes = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(texts, pa.string()))
