@@ -26,6 +26,16 @@ ITEMS = {  # item: (column of sharadar/SF1, column of simfin's income statement)
     "shares": ("shareswa", "Shares (Basic)"),
 }
 
+# SQL: ticker, year_end; the month of the quarter that is filed latest, for an annual report takes longest.
+YEAR_ENDS = """
+    select ticker, arg_max(month, days) as year_end
+    from (
+        select ticker, month(reportperiod) as month, median(datekey - reportperiod) as days
+        from first_filed group by all
+    )
+    group by ticker
+"""
+
 
 @dataclass(frozen=True)
 class Band:
@@ -380,7 +390,7 @@ def sharadar(market_dir: Path) -> Files:
         filings=con.sql(f"""
             select f.ticker, reportperiod as period_end, datekey as filed,
                 month(reportperiod) = t.year_end as is_annual, {missing}
-            from first_filed as f join ({fiscal_year_ends(at)}) as t using (ticker)
+            from first_filed as f join ({YEAR_ENDS}) as t using (ticker)
         """).df(),
         splits=con.sql("select ticker, value as factor from actions where action = 'split'").df(),
         dividends=con.sql("""
@@ -394,18 +404,6 @@ def sharadar(market_dir: Path) -> Files:
         """).fetchone()[0],
         index=index(con, f"'{at}/SFP.parquet'", "date", "closeadj"),
     )
-
-
-def fiscal_year_ends(at: Path) -> str:
-    """SQL: ticker, year_end; the month of the quarter that is filed latest, for an annual report takes longest."""
-    return """
-        select ticker, arg_max(month, days) as year_end
-        from (
-            select ticker, month(reportperiod) as month, median(datekey - reportperiod) as days
-            from first_filed group by all
-        )
-        group by ticker
-    """
 
 
 def index(con: duckdb.DuckDBPyConnection, source: str, date: str, total: str) -> pd.Series:

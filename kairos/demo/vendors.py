@@ -73,7 +73,7 @@ MISSING = {
     "equity": (0.00, 0.003, ()),
     "netinc": (0.00, 0.002, ()),
 }
-ABSURD_COUNT = 1 / 1500  # of the filings carry a share count in the wrong unit
+ABSURD_COUNT = 1 / 1000  # of the filings carry a share count in the wrong unit
 ABSURD_FACTORS = (1e-6, 1e-6, 1e3)
 DUPLICATED_INSIDER_LINES = 0.019
 INSIDERS_FILED_BEFORE_THE_TRADE = 0.02
@@ -1043,6 +1043,10 @@ def numbers(values: np.ndarray) -> pa.Array:
 
 
 def repeated(texts: list[str], lengths: list[int]) -> pa.DictionaryArray:
-    """Each text as often as its length says."""
-    codes = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(texts, pa.string()))
+    """Each text as often as its length says; a text may come twice.
+
+    The dictionary holds every text once: Parquet pages of a dictionary with repetitions end in bytes nobody wrote.
+    """
+    place = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+    codes = np.repeat(np.array([place[text] for text in texts], dtype=np.int32), lengths)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(list(place), pa.string()))

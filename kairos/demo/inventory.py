@@ -1,0 +1,187 @@
+"""What a demo market holds of the dirt of real data, counted from its files, and the model that deals with each.
+
+`python -m kairos.demo.inventory MARKET` prints the table of docs/demo_market.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from kairos.demo import realism
+
+LONG_HALT = 5  # sessions a halt may last before the warehouse ends the run of rows
+# every line of a statement that is an amount the simulator or the vendor derives, but for ratios and entity lines
+AMOUNTS = (
+    "revenue", "cor", "gp", "sgna", "rnd", "opex", "opinc", "netinc", "depamor", "capex", "ncfo", "assets", "assetsc",
+    "cashneq", "inventory", "receivables", "debt", "equity", "sbcomp", "intangibles", "deferredrev",
+)  # fmt: skip
+VIEWS = """
+create view sep as from '{at}/sharadar/SEP.parquet';
+create view sf1 as from '{at}/sharadar/SF1.parquet';
+create view sf2 as from '{at}/sharadar/SF2.parquet';
+create view actions as from '{at}/sharadar/ACTIONS.parquet';
+create view tickers as from '{at}/sharadar/TICKERS.parquet';
+create view sectors as from '{at}/sharadar/SECTORS.parquet';
+create view short_interest as from '{at}/finra/short_interest.parquet';
+create view sessions as
+    select date, row_number() over (order by date) as position from '{at}/sharadar/SFP.parquet' where ticker = 'SPY';
+create view first_filed as
+    from sf1 where dimension = 'ARQ'
+    qualify row_number() over (partition by ticker, reportperiod order by datekey) = 1;
+create view newest_filed as
+    from sf1 where dimension = 'ARQ'
+    qualify row_number() over (partition by ticker, reportperiod order by datekey desc) = 1;
+create table bars as
+    select ticker, position, volume, close * volume as dollars,
+        closeadj / lag(closeadj) over (partition by ticker order by position) - 1 as r,
+        position - lag(position) over (partition by ticker order by position) - 1 as missed
+    from sep join sessions using (date);
+create view year_ends as {year_ends};
+create table reactions as
+    select f.ticker, f.reportperiod, abs(own.r) as own_move, abs(following.r) as next_move
+    from first_filed as f
+    asof join sessions as s on s.date >= f.datekey
+    join bars as own on own.ticker = f.ticker and own.position = s.position
+    join bars as following on following.ticker = f.ticker and following.position = s.position + 1;
+"""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One kind of dirt: what it is called on the page, SQL that counts it, the model that handles it."""
+
+    name: str
+    count: str
+    model: str
+
+
+def actions(*names: str, where: str = "true") -> str:
+    """SQL: rows of ACTIONS with one of these actions."""
+    listed = ", ".join(f"'{name}'" for name in names)
+    return f"select count(*) from actions where action in ({listed}) and {where}"
+
+
+ITEMS = (
+    Item("splits", actions("split", where="value > 1"), "int_splits"),
+    Item("reverse splits", actions("split", where="value < 1"), "int_splits"),
+    Item("dividends", actions("dividend"), "int_prices"),
+    Item("spin-offs", actions("spinoff"), "int_splits"),
+    Item("listings", actions("listed"), "int_securities"),
+    Item("mergers", actions("mergerto", "acquisitionby"), "int_securities"),
+    Item("bankruptcies", actions("bankruptcyliquidation"), "int_securities"),
+    Item("other delistings with a cause", actions("regulatorydelisting", "voluntarydelisting"), "int_securities"),
+    Item(
+        "delistings without a cause",
+        """select count(*) from actions as d where action = 'delisted' and not exists (
+            from actions as c where c.ticker = d.ticker and c.date = d.date and c.action in
+            ('mergerto', 'acquisitionby', 'bankruptcyliquidation', 'regulatorydelisting', 'voluntarydelisting'))""",
+        "int_securities",
+    ),
+    Item(
+        "ticker changes",
+        "select count(*) from actions where action = 'tickerchangefrom' and ticker != contraticker || '1'",
+        "int_symbol_spells",
+    ),
+    Item(
+        "tickers taken over from a dead company",
+        "select count(*) from actions where action = 'tickerchangefrom' and ticker = contraticker || '1'",
+        "int_symbol_spells",
+    ),
+    Item(
+        "halts of up to 5 sessions",
+        f"select count(*) from bars where missed between 1 and {LONG_HALT}",
+        "int_prices",
+    ),
+    Item("longer halts", f"select count(*) from bars where missed > {LONG_HALT}", "int_prices"),
+    Item("days without a trade", "select count(*) from bars where volume = 0", "int_universe"),
+    Item(
+        "companies below 1 million USD a day",
+        "select count(*) from (select ticker from bars group by ticker having median(dollars) < 1e6)",
+        "int_universe",
+    ),
+    Item(
+        "companies above 50 million USD a day",
+        "select count(*) from (select ticker from bars group by ticker having median(dollars) > 5e7)",
+        "int_universe",
+    ),
+    Item(
+        "companies whose fiscal year does not end in December",
+        "select count(*) from year_ends where year_end != 12",
+        "int_fundamentals",
+    ),
+    Item("reports filed more than 60 days late", "select count(*) from first_filed where datekey - reportperiod > 105",
+         "int_fundamental_events"),
+    Item(
+        "quarters restated by an amendment",
+        "select count(*) - count(distinct (ticker, reportperiod)) from sf1 where dimension = 'ARQ'",
+        "int_fundamentals",
+    ),
+    Item(
+        "quarters restated in later comparatives only",
+        """select count(*) from newest_filed as a join sf1 as m using (ticker, reportperiod)
+        where m.dimension = 'MRQ' and (a.revenue, a.netinc, a.assets, a.ncfo) is distinct from
+            (m.revenue, m.netinc, m.assets, m.ncfo)""",
+        "int_fundamentals",
+    ),
+    Item(
+        "reports whose price moved more on the next session than on their own",
+        "select count(*) from reactions where next_move > own_move",
+        "int_fundamentals",
+    ),
+    Item(
+        "missing fields of first filings",
+        f"select {' + '.join(f'count(*) filter ({name} is null)' for name in AMOUNTS)} from first_filed",
+        "int_fundamental_null_reasons",
+    ),
+    Item("sector changes", "select count(*) - count(distinct ticker) from sectors", "int_sectors"),
+    Item(
+        "companies whose sector of today is not their first",
+        """select count(*) from (select ticker, arg_min(sector, date) as first_sector from sectors group by ticker)
+        join tickers using (ticker) where "table" = 'SEP' and sector != first_sector""",
+        "int_sectors",
+    ),
+    Item(
+        "absurd share counts in filings",
+        """select count(*) from first_filed
+        join (select ticker, median(sharesbas) as usual from first_filed group by ticker) using (ticker)
+        where abs(log10(sharesbas / usual)) > 2.5""",
+        "int_fundamental_events",
+    ),
+    Item(
+        "insider lines delivered twice",
+        "select count(*) - (select count(*) from (select distinct * from sf2)) from sf2",
+        "stg_sharadar__checked_insider_transactions",
+    ),
+    Item(
+        "insider lines filed before their trade",
+        "select count(*) from sf2 where filingdate < transactiondate",
+        "stg_sharadar__checked_insider_transactions",
+    ),
+    Item(
+        "revised short positions",
+        "select count(*) from short_interest where revisionFlag = 'R'",
+        "stg_finra__checked_short_interest",
+    ),
+)  # fmt: skip
+
+
+def inventory(market_dir: Path) -> dict[str, int]:
+    """Count of each item, by name, from the files of a demo market."""
+    with duckdb.connect() as con:
+        con.execute(VIEWS.format(at=Path(market_dir), year_ends=realism.YEAR_ENDS))
+        return {item.name: int(con.execute(item.count).fetchone()[0]) for item in ITEMS}
+
+
+def table(market_dir: Path) -> str:
+    """The inventory as a Markdown table."""
+    counts = inventory(market_dir)
+    rows = [f"| {item.name} | {counts[item.name]:,} | `{item.model}` |" for item in ITEMS]
+    return "\n".join(["| item | count | handled by |", "|---|---:|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(table(Path(sys.argv[1])))
