@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 SESSIONS_A_YEAR = 252
-TABLES = ("int_prices", "int_returns", "int_fundamentals", "int_share_factors")
+TABLES = ("int_sessions", "int_prices", "int_returns", "int_fundamentals", "int_share_factors")
 
 
 def prices(rng: np.random.Generator, securities: int, sessions: pd.DatetimeIndex) -> pd.DataFrame:
@@ -93,6 +93,14 @@ def write(folder: Path, securities: int, years: int, seed: int = 7) -> None:
         con.register("panel", panel)
         con.register("filed", filed)
         con.execute("create schema intermediate")
+        con.register("calendar", pd.DataFrame({"session_date": sessions, "session_index": range(len(sessions))}))
+        con.execute(
+            """create table intermediate.int_sessions as
+            select session_date::date as session_date, session_index::integer as session_index,
+                session_date::date + interval 21 hour as closes_at,
+                lag(session_date::date) over (order by session_index) as previous_session_date
+            from calendar order by session_index"""
+        )
         con.execute(
             """create table intermediate.int_prices as
             select as_of_date::date as as_of_date, security_id, 'T' || security_id as ticker, session_index,

@@ -10,6 +10,7 @@ from bench import compiled
 
 # in the order dbt builds them; views cost nothing
 MODELS = [
+    "int_price_runs",
     "int_fundamental_events",
     "int_fundamental_steps",
     "int_fundamentals_as_of",

@@ -35,5 +35,3 @@ features as (
 )
 
 select * from features
-
-order by security_id, as_of_date

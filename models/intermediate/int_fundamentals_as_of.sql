@@ -1,6 +1,6 @@
 {#- What was known of a security's fundamentals at each decision, beside the price of the day: the one as-of join of the
     fundamentals, followed by the staleness rule. A view, so that the join runs inside the tables that read it.
-    Grain: one row per (as_of_date, security_id), the rows of int_prices.
+    Grain: one row per (as_of_date, security_id), the rows of int_prices in their order.
     Market value = as-traded close x shares on the basis of the day. Where no splits are delivered (close_unadjusted is
     NULL) the bases of prices and counts are taken as one, and the row is flagged. -#}
 
@@ -34,6 +34,8 @@ steps as (
 
 ),
 
+{{ as_of_rows('steps', at='effective_at') }}
+
 joined as (
 
     select
@@ -43,13 +45,15 @@ joined as (
         prices.close,
         prices.close_unadjusted,
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
-        prices.as_of_date - steps.{{ part }}_known_date as {{ part }}_age_days,
+        prices.as_of_date - steps_by_row.{{ part }}_known_date as {{ part }}_age_days,
         {%- endfor %}
-        steps.* exclude (security_id, effective_at, usable_at, known_at),
-        greatest(prices.known_at, steps.known_at) as known_at
+        steps_by_row.* exclude (security_id, effective_at, usable_at, known_at),
+        greatest(prices.known_at, steps_by_row.known_at) as known_at
 
-    from prices
-    {{ as_of_join('prices', 'steps', right_at='effective_at') }}
+    from steps_by_row
+    positional join prices
+
+    where {{ as_of_rows_hold('steps_by_row', 'prices', at='effective_at') }}
 
 ),
 

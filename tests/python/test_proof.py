@@ -209,6 +209,15 @@ BREAKS = {
         "feat_fundamental",
         IN_SEASON,
     ),
+    "as-of inequality of the daily rows": Break(
+        (
+            ("macros/as_of_rows.sql", ".{{ at }} > days.closes_at", ".{{ at }} - interval 5 day > days.closes_at"),
+            ("macros/as_of_rows.sql", "coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)", "true"),
+        ),
+        "feat_fundamental",
+        "feat_fundamental",
+        IN_SEASON,
+    ),
     "filings served on their own date": Break(
         (("macros/known_at.sql", "+ interval '1 day' - interval '1 microsecond'", ""),),
         "stg_simfin__income_statements+,+feat_fundamental",

@@ -1,0 +1,66 @@
+{#- Where the unbroken runs of int_prices stand in storage: what lets a moment of a security be turned into a row number
+    instead of being looked up (macro as_of_rows).
+    Grain: one row per security_id and run. A view, so that it cannot fall behind int_prices. A run has a row for each of
+    its sessions, and int_prices is stored by (security_id, as_of_date). -#}
+{{ config(materialized='view') }}
+
+with
+
+numbered as (
+
+    select
+        security_id,
+        session_index,
+        row_in_run,
+        row_number() over () as row_number
+
+    from {{ ref('int_prices') }}
+
+),
+
+total as (
+
+    select count(*) as row_count
+
+    from {{ ref('int_prices') }}
+
+),
+
+starts as (
+
+    select
+        security_id,
+        session_index,
+        row_number,
+        lag(security_id) over () is distinct from security_id as is_first,
+        lead(row_number) over () as next_row_number
+
+    from numbered
+
+    where row_in_run = 1
+
+),
+
+runs as (
+
+    select
+        ---------- keys
+        starts.security_id,
+        starts.session_index as first_session_index,
+
+        ---------- extent in sessions
+        starts.session_index
+        + coalesce(starts.next_row_number, total.row_count + 1) - starts.row_number - 1 as last_session_index,
+        starts.is_first,
+
+        ---------- extent in rows, the first row of int_prices being number 1
+        starts.row_number as first_row_number,
+        coalesce(starts.next_row_number, total.row_count + 1) - 1 as last_row_number
+
+    from starts
+
+    cross join total
+
+)
+
+select * from runs
