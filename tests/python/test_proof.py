@@ -199,22 +199,10 @@ BREAKS = {
     ),
     "as-of inequality": Break(
         (
-            (
-                "macros/as_of_join.sql",
-                "{{ left_cte }}.{{ left_at }} >=",
-                "{{ left_cte }}.{{ left_at }} + interval 5 day >=",
-            ),
-        ),
-        "int_fundamental_events+,+feat_fundamental",
-        "feat_fundamental",
-        IN_SEASON,
-    ),
-    "as-of inequality of the daily rows": Break(
-        (
-            ("macros/as_of_rows.sql", ".{{ at }} > days.closes_at", ".{{ at }} - interval 5 day > days.closes_at"),
+            ("macros/as_of_rows.sql", "on {{ events }}.{{ at }}::date =", "on {{ events }}.{{ at }}::date - 5 ="),
             ("macros/as_of_rows.sql", "coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)", "true"),
         ),
-        "feat_fundamental",
+        "int_fundamentals_as_of feat_fundamental",
         "feat_fundamental",
         IN_SEASON,
     ),
