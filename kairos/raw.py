@@ -7,8 +7,10 @@ A market is a directory with one folder per vendor. Every table declared in TABL
 * `_file`       VARCHAR, the path below the market's directory,
 * `_row_error`  VARCHAR, NULL or what could not be read in the row: "Close='n/a' is not a number".
 
-A table without files is an empty view of the right types. What makes a file unusable is a MarketError that names file,
-column, count and example, and says what to do; what spoils single rows is left to staging, which quarantines them.
+A table without files is an empty view of the right types; `raw.market__files` has one row per file that is read, so
+that a model can tell a table that is not delivered from one without rows. What makes a file unusable is a MarketError
+that names file, column, count and example, and says what to do; what spoils single rows is left to staging, which
+quarantines them.
 """
 
 from __future__ import annotations
@@ -72,7 +74,7 @@ class Table:
         key: columns that identify a row.
         is_strict: an unreadable cell or a repeated key is an error and not a matter of quarantine (small files that a
             person writes by hand).
-        needs_rows: a market without any row of it cannot be built.
+        serves: what no market can be built without; one table of those that serve it must have rows.
     """
 
     vendor: str
@@ -81,7 +83,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     is_strict: bool = False
-    needs_rows: bool = False
+    serves: str = ""
 
     @property
     def view(self) -> str:
@@ -111,6 +113,12 @@ _STATEMENT = (
     *_optional("DOUBLE", "Shares (Basic)", "Shares (Diluted)"),
 )
 _STATEMENT_KEY = ("Ticker", "Fiscal Year", "Fiscal Period")
+_SHARADAR_BAR = (
+    *_required("VARCHAR", "ticker"),
+    *_required("DATE", "date"),
+    *_required("DOUBLE", "open", "high", "low", "close", "volume", "closeadj"),
+    *_optional("DOUBLE", "closeunadj"),
+)
 
 TABLES: tuple[Table, ...] = (
     Table(
@@ -123,7 +131,7 @@ TABLES: tuple[Table, ...] = (
             *_required("DOUBLE", "Open", "High", "Low", "Close", "Adj Close", "Volume"),
         ),
         key=("ticker", "Date"),
-        needs_rows=True,
+        serves="price bars",
     ),
     Table(
         "yahoo",
@@ -256,6 +264,82 @@ TABLES: tuple[Table, ...] = (
         "industries*",
         (*_required("BIGINT", "IndustryId"), *_required("VARCHAR", "Sector", "Industry")),
         key=("IndustryId",),
+    ),
+    Table("sharadar", "sep", "SEP*", _SHARADAR_BAR, key=("ticker", "date"), serves="price bars"),
+    Table("sharadar", "sfp", "SFP*", _SHARADAR_BAR, key=("ticker", "date")),
+    Table(
+        "sharadar",
+        "sf1",
+        "SF1*",
+        (
+            *_required("VARCHAR", "ticker", "dimension"),
+            *_required("DATE", "datekey", "reportperiod"),
+            *_required(
+                "DOUBLE",
+                "revenue",
+                "cor",
+                "gp",
+                "opinc",
+                "netinc",
+                "epsdil",
+                "ncfo",
+                "capex",
+                "ncfdiv",
+                "depamor",
+                "assets",
+                "assetsc",
+                "liabilitiesc",
+                "liabilities",
+                "debt",
+                "cashneq",
+                "equity",
+                "sharesbas",
+                "shareswadil",
+            ),
+            *_optional("DOUBLE", "sharefactor", "fxusd", "equityusd", "revenueusd"),
+        ),
+        key=("ticker", "dimension", "datekey", "reportperiod"),
+    ),
+    Table(
+        "sharadar",
+        "tickers",
+        "TICKERS*",
+        (
+            *_required("VARCHAR", "table", "permaticker", "ticker"),
+            *_optional("VARCHAR", "name", "exchange", "category", "sector", "industry", "currency"),
+        ),
+        key=("table", "ticker"),
+    ),
+    Table(
+        "sharadar",
+        "daily",
+        "DAILY*",
+        (*_required("VARCHAR", "ticker"), *_required("DATE", "date"), *_required("DOUBLE", "marketcap")),
+        key=("ticker", "date"),
+    ),
+    Table(
+        "sharadar",
+        "actions",
+        "ACTIONS*",
+        (
+            *_required("DATE", "date"),
+            *_required("VARCHAR", "action", "ticker"),
+            *_required("DOUBLE", "value"),
+            *_required("VARCHAR", "contraticker"),
+        ),
+        key=("date", "action", "ticker", "contraticker"),
+    ),
+    Table(
+        "sharadar",
+        "sectors",
+        "SECTORS*",
+        (
+            *_required("VARCHAR", "ticker"),
+            *_required("DATE", "date"),
+            *_required("VARCHAR", "sector"),
+            *_optional("VARCHAR", "industry"),
+        ),
+        key=("ticker", "date"),
     ),
     Table(
         "cboe",
@@ -435,6 +519,8 @@ TABLES: tuple[Table, ...] = (
 
 VENDORS = tuple(sorted({table.vendor for table in TABLES} - {"market"}))
 MARKET_KEYS = ("keeps_delisted", "survivorship_biased")
+# Beside the vendors' folders a simulated market has what its simulator knew: no source, and nothing to speak of.
+NOT_READ = ("truth.parquet",)
 
 
 def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
@@ -444,7 +530,8 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
         market_dir: a market: one folder per vendor, and optionally basis.csv, market.csv and spin_offs.csv.
 
     Returns:
-        Statements in the order to run, and sentences about what is empty, unknown or ignored.
+        Statements in the order to run (the last one creates raw.market__files), and sentences about what is empty,
+        unknown or ignored.
 
     Raises:
         MarketError: the directory is missing or empty, there are no price bars, a file cannot be read, lacks a
@@ -455,6 +542,7 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
     connection.execute("set enable_progress_bar = false")
     statements = ["create schema if not exists raw"]
     problems: list[str] = []
+    served = {table.serves: 0 for table in TABLES if table.serves}
     try:
         for table in TABLES:
             selects, rows = [], 0
@@ -468,18 +556,32 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
                     notices.append(f"{path.relative_to(market_dir)} has the right columns and no rows.")
                 selects.append(select)
                 rows += rows_of_file
-            if table.needs_rows and files[table] and rows == 0 and len(selects) == len(files[table]):
-                names = ", ".join(str(path.relative_to(market_dir)) for path in files[table])
-                problems.append(f"A market needs price bars, and {names} has no rows. Deliver at least one bar.")
+            if table.serves:
+                served[table.serves] += rows
             selects = selects or [_select_of_nothing(table)]
             statements.append(f"create or replace view {table.view} as\n" + "\nunion all by name\n".join(selects))
+        for need in [need for need, rows in served.items() if not rows and not problems]:
+            names = [str(path.relative_to(market_dir)) for t in TABLES if t.serves == need for path in files[t]]
+            have = "has" if len(names) == 1 else "have"
+            problems.append(f"A market needs {need}, and {' and '.join(names)} {have} no rows. Deliver at least one.")
         if not problems:
             _check_market_files(connection, statements, files, market_dir, notices, problems)
     finally:
         connection.close()
     if problems:
         raise MarketError("\n".join(problems))
-    return statements, notices
+    return [*statements, _files_view(files, market_dir)], notices
+
+
+def _files_view(files: dict[Table, list[Path]], market_dir: Path) -> str:
+    """The view raw.market__files: vendor, table_name, dataset and file of everything that is read."""
+    rows = [
+        f"select {_text(table.vendor)} as vendor, {_text(table.name)} as table_name, "
+        f"{_text(f'{table.vendor}/{path.stem}')} as dataset, {_text(str(path.relative_to(market_dir)))} as file"
+        for table, paths in files.items()
+        for path in paths
+    ]
+    return "create or replace view raw.market__files as\n" + "\nunion all\n".join(rows)
 
 
 def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
@@ -499,7 +601,7 @@ def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
             continue
         vendor = entry.name if entry.is_dir() else "market"
         for path in sorted(entry.iterdir()) if entry.is_dir() else [entry]:
-            if path.name.startswith("."):
+            if path.name.startswith(".") or (vendor == "market" and path.name.lower() in NOT_READ):
                 continue
             table = next((t for t in TABLES if t.vendor == vendor and t.matches(path.stem)), None)
             if table is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
@@ -513,12 +615,14 @@ def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
         for stem in sorted({s for s in stems if stems.count(s) > 1}):
             names = " and ".join(p.name for p in paths if p.stem.lower() == stem)
             notices.append(f"{table.vendor}/: {names} are both read; rows they share are quarantined as duplicates.")
-    for table in TABLES:
-        if table.needs_rows and not files[table]:
+    for need in sorted({table.serves for table in TABLES} - {""}):
+        serving = [table for table in TABLES if table.serves == need]
+        if not any(files[table] for table in serving):
             found = ", ".join(sorted(entry.name for entry in market_dir.iterdir())) or "nothing"
+            names = " or ".join(f"{table.vendor}/{table.stem}" for table in serving)
             raise MarketError(
-                f"A market needs price bars, and {market_dir} has no file {table.vendor}/{table.stem}.parquet or "
-                f"{table.vendor}/{table.stem}.csv. Found: {found}. Put the bars there, one row per ticker and date."
+                f"A market needs {need}, and {market_dir} has no file {names} (.parquet or .csv). Found: {found}. Put "
+                "them there, one row per ticker and date."
             )
     return files, notices
 

@@ -2,8 +2,10 @@
 
 The cut is a session; "known" means by its close. A price bar is known then; a statement, the VIX's close (16:15 New
 York) and anything else with only a date are known later on their date, so those of the cut's own date go too. Splits,
-spin_offs.csv and basis.csv stay: they are units of the files. Snapshots without dates (companies, industries) stay and
-are flagged `is_snapshot` by the models that read them.
+changes of tickers, spin_offs.csv and basis.csv stay: they are units of the files, which write the past in today's
+shares and under today's names. Snapshots without dates (companies, industries) stay and are flagged `is_snapshot` by
+the models that read them; what a snapshot says about a security's end is wiped out. Rows that are never a source
+(most recent dimensions, the vendor's own market values) all go, whatever their date.
 """
 
 from __future__ import annotations
@@ -83,6 +85,29 @@ def _actions(cut: datetime.date) -> tuple[str, dict[str, str]]:
     return f'not {later} or try_cast("Stock Splits" as double) not in (0, 1)', replaced
 
 
+def _reported(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """As-reported rows up to the cut; most recent ones hold values of any later day and all go."""
+    return f"upper(dimension) like 'AR%' and {_date('datekey')} {_day_sign()} date '{cut}'", {}
+
+
+def _events(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Later events go; splits and changes of tickers stay."""
+    units = "lower(action) in ('split', 'tickerchangefrom', 'tickerchangeto')"
+    return f"{units} or {_date('date')} {_day_sign()} date '{cut}'", {}
+
+
+def _listing(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """The list of securities without what it knows of how each went on."""
+    unknown = ("lastupdated", "firstadded", "firstpricedate", "lastpricedate", "firstquarter", "lastquarter")
+    gone = dict.fromkeys((*unknown, "relatedtickers", "scalemarketcap", "scalerevenue"), "null::varchar")
+    return "true", gone | {"isdelisted": "'N'"}
+
+
+def _none(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Never a source: nothing is left of it."""
+    return "false", {}
+
+
 def _membership(cut: datetime.date) -> tuple[str, dict[str, str]]:
     """Later entries go; a later exit has not happened yet."""
     replaced = {"end_date": f"case when {_date('end_date')} <= date '{cut}' then end_date end"}
@@ -90,7 +115,7 @@ def _membership(cut: datetime.date) -> tuple[str, dict[str, str]]:
 
 
 def _filings(column: str) -> Rule:
-    """Forms that carry only the date of their filing, known as var date_only_known says."""
+    """Rows that carry only a date, such as that of their filing, known as var date_only_known says."""
     return lambda cut: (f"{_date(column)} {_day_sign()} date '{cut}'", {})
 
 
@@ -128,6 +153,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("simfin", "us_cashflow_quarterly"): _statements,
     ("simfin", "us_companies"): keep_all,
     ("simfin", "industries"): keep_all,
+    ("sharadar", "sep"): _until("date", same_day=True),
+    ("sharadar", "sfp"): _until("date", same_day=True),
+    ("sharadar", "sf1"): _reported,
+    ("sharadar", "tickers"): _listing,
+    ("sharadar", "daily"): _none,
+    ("sharadar", "actions"): _events,
+    ("sharadar", "sectors"): _filings("date"),
     ("cboe", "vix_history"): _until("DATE", same_day=False),
     ("sp500", "membership"): _membership,
     ("sec_form4", "transactions"): _filings("filing_date"),

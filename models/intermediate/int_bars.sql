@@ -1,6 +1,7 @@
-{#- Every accepted bar of every price vendor in the order of its ticker's history, with the type of the security.
-    Grain: one row per ticker and session. Source: the vendors of var price_vendors. Stored by (ticker, session_index):
-    int_spells streams over it. -#}
+{#- Every accepted bar of every price vendor in the order of its ticker's history. A ticker that several vendors deliver
+    stands here with all their bars; int_spells says which of them serves it.
+    Grain: one row per vendor, ticker and session. Source: the vendors of var price_vendors. Stored by (ticker, vendor,
+    session_index): int_spells streams over it. -#}
 
 with
 
@@ -44,7 +45,10 @@ placed as (
         bars.low,
         bars.close,
         bars.close_total_return,
-        bars.volume_shares
+        bars.volume_shares,
+
+        ---------- as traded, where the vendor delivers it
+        bars.close_unadjusted
 
     from bars
 
@@ -55,4 +59,4 @@ placed as (
 
 select * from placed
 
-order by ticker, session_index
+order by ticker, vendor, session_index

@@ -1,9 +1,10 @@
 {#- Quarterly statements of all vendors, linked to securities; a restatement is one more version of its period.
     Grain: one row per security_id, statement, period_end_date and version (the newest version is the largest).
-    A row belongs to the spell that is live on its publish date, else to the next one that begins within 400 days. That
-    a spell has ended shows only when the next begins: until then, and for ever in its own history, it keeps what is
-    published after its last bar (nothing of it trades that could use it), and the next spell has the row too, usable
-    from its first day. So a warehouse without the future links the same. -#}
+    int_ticker_spells says to which security a row belongs, by its ticker and publish date. Of several vendors that know
+    a company one serves it, so that no quarter stands there twice under two period ends: the one whose statements begin
+    first, of those that begin together the first in var fundamental_vendors. -#}
+
+{%- set ticker_of_vendors = var('tickers_of_the_date') %}
 
 with
 
@@ -13,6 +14,7 @@ statements as (
     select
         '{{ vendor }}' as vendor,
         {{ loop.index }} as vendor_order,
+        '{{ "date" if vendor in ticker_of_vendors else "file" }}' as ticker_of,
         *
 
     from {{ ref('stg_' ~ vendor ~ '__fundamentals') }}
@@ -22,16 +24,7 @@ statements as (
 
 spells as (
 
-    select
-        security_id,
-        ticker,
-        first_price_date,
-        lag(last_price_date) over by_ticker as earlier_last_price_date,
-        lead(first_price_date) over by_ticker as next_first_price_date
-
-    from {{ ref('int_securities') }}
-
-    window by_ticker as (partition by ticker order by spell_number)
+    select * from {{ ref('int_ticker_spells') }}
 
 ),
 
@@ -39,26 +32,31 @@ linked as (
 
     select
         spells.security_id,
-        greatest(statements.known_at, spells.first_price_date::timestamp) as usable_at,
+        greatest(statements.known_at, spells.usable_from::timestamp) as usable_at,
         statements.*
 
     from statements
 
     inner join spells
-        on statements.ticker = spells.ticker
+        on
+            statements.ticker = spells.ticker
+            and statements.ticker_of = spells.ticker_of
+            and statements.published_date >= spells.linked_from
+            and statements.published_date < spells.linked_to
 
-    where
-        -- published in the spell, or after it and before the next
-        (
-            statements.published_date >= spells.first_price_date
-            and statements.published_date < coalesce(spells.next_first_price_date, date 'infinity')
-        )
-        -- published before the spell: before the first, or when the stale rows of the one before (5 sessions) had ended
-        or (
-            statements.published_date < spells.first_price_date
-            and statements.published_date >= spells.first_price_date - 400
-            and statements.published_date > coalesce(spells.earlier_last_price_date + 14, date '-infinity')
-        )
+),
+
+serving as (
+
+    select
+        security_id,
+        vendor
+
+    from linked
+
+    group by security_id, vendor, vendor_order
+
+    qualify row_number() over (partition by security_id order by min(known_at), vendor_order) = 1
 
 ),
 
@@ -66,8 +64,8 @@ versioned as (
 
     select
         ---------- keys
-        security_id,
-        vendor,
+        linked.security_id,
+        linked.vendor,
         statement,
         period_end_date,
         fiscal_period,
@@ -77,9 +75,9 @@ versioned as (
         known_at,
         usable_at,
         row_number() over (
-            partition by security_id, statement, period_end_date
+            partition by linked.security_id, statement, period_end_date
             order by
-                known_at asc, restated_date asc nulls first, published_date asc, vendor_order desc, fiscal_period asc
+                known_at asc, restated_date asc nulls first, published_date asc, fiscal_period asc
         )::integer as version,
         published_date,
         is_restated_value,
@@ -93,6 +91,11 @@ versioned as (
         basis_date
 
     from linked
+
+    inner join serving
+        on
+            linked.security_id = serving.security_id
+            and linked.vendor = serving.vendor
 
 )
 

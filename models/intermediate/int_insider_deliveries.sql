@@ -9,6 +9,7 @@ delivered as (
     {% for vendor in var('insider_vendors') %}
     select
         '{{ vendor }}' as vendor,
+        '{{ "date" if vendor in var("tickers_of_the_date") else "file" }}' as ticker_of,
         {{ loop.index }} as vendor_order,
         *
 
@@ -50,6 +51,7 @@ linked as (
     inner join symbol_spells
         on
             {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+            and delivered.ticker_of = symbol_spells.ticker_of
             and delivered.filing_date >= symbol_spells.linked_from
             and delivered.filing_date < symbol_spells.linked_until
 

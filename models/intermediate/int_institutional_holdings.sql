@@ -8,6 +8,7 @@ delivered as (
     {% for vendor in var('holdings_vendors') %}
     select
         '{{ vendor }}' as vendor,
+        '{{ "date" if vendor in var("tickers_of_the_date") else "file" }}' as ticker_of,
         *
 
     from {{ ref('stg_' ~ vendor ~ '__institutional_holdings') }}
@@ -43,6 +44,7 @@ from delivered
 inner join symbol_spells
     on
         {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+        and delivered.ticker_of = symbol_spells.ticker_of
         and delivered.period_end_date >= symbol_spells.linked_from
         and delivered.period_end_date < symbol_spells.linked_until
 

@@ -10,6 +10,7 @@ refused as (
         'finnhub__quarantined_rows',
         'finra__quarantined_rows',
         'sec_form4__quarantined_rows',
+        'sharadar__quarantined_rows',
         'sharadar__quarantined_ownership_rows',
         'short_interest__quarantined_rows',
         'simfin__quarantined_rows',

@@ -1,8 +1,8 @@
 {#- Securities with type, names as of today, first and last bar, and the delisting as far as it is known.
-    A delisting whose cause nobody delivers returns 0 when the last price was at least 5 USD and at least 0.8 of its
-    highest close in 63 sessions (a taken-over name), else -0.30 (Shumway 1997 for performance delistings); both are
-    flagged as imputed.
-    Grain: one row per security. Source: int_spells, int_prices, simfin companies. -#}
+    A merger or failure that a vendor names settles the return (0, -1). A delisting whose cause nobody delivers returns
+    0 when the last price was at least 5 USD and at least 0.8 of its highest close in 63 sessions (a taken-over name),
+    else -0.30 (Shumway 1997 for performance delistings); both are flagged as imputed.
+    Grain: one row per security. Source: int_spells, int_ticker_spells, int_prices, int_companies. -#}
 
 with
 
@@ -20,13 +20,27 @@ sessions as (
 
 companies as (
 
-    select * from {{ ref('stg_simfin__companies') }}
+    select * from {{ ref('int_companies') }}
 
 ),
 
 prices as (
 
     select * from {{ ref('int_prices') }}
+
+),
+
+names as (
+
+    select
+        security_id,
+        ticker,
+        valid_from,
+        valid_to
+
+    from {{ ref('int_ticker_spells') }}
+
+    where ticker_of = 'date'
 
 ),
 
@@ -57,13 +71,18 @@ securities as (
     select
         ---------- keys
         spells.security_id,
-        spells.ticker,
+        names.ticker,
         spells.spell_number,
 
-        ---------- what it is; names and sectors are today's
+        ---------- origin
+        spells.vendor,
+        spells.ticker as vendor_ticker,
+        spells.permanent_id,
+
+        ---------- what it is; names, exchanges and sectors are today's
         spells.name,
         spells.security_type,
-        null::varchar as exchange,
+        companies.exchange,
         companies.sector,
         companies.industry,
         coalesce(companies.is_snapshot, false) as is_snapshot,
@@ -75,17 +94,22 @@ securities as (
         ---------- how it ended
         spells.delisting_known_index is not null as is_delisted,
         case when spells.delisting_known_index is not null then last_sessions.session_date end as delisted_date,
-        known_sessions.closes_at as delisting_known_at,
+        coalesce(spells.delisting_known_at, known_sessions.closes_at) as delisting_known_at,
         known_sessions.session_date as delisting_known_date,
         case
+            when spells.delisting_known_index is not null then coalesce(spells.delisting_cause, 'silence')
+        end as delisting_cause,
+        case
             when spells.delisting_known_index is null then null
+            when spells.delisting_return_of_cause is not null then spells.delisting_return_of_cause
             when
                 last_prices.last_close_unadjusted >= 5
                 and last_prices.last_close >= 0.8 * last_prices.highest_close_63d
                 then 0.0::double
             else -0.30::double
         end as delisting_return,
-        spells.delisting_known_index is not null as is_delisting_return_imputed
+        spells.delisting_known_index is not null
+        and spells.delisting_return_of_cause is null as is_delisting_return_imputed
 
     from spells
 
@@ -97,6 +121,12 @@ securities as (
 
     left join sessions as known_sessions
         on spells.delisting_known_index = known_sessions.session_index
+
+    left join names
+        on
+            spells.security_id = names.security_id
+            and last_sessions.session_date >= names.valid_from
+            and last_sessions.session_date < names.valid_to
 
     left join companies
         on spells.ticker = companies.ticker

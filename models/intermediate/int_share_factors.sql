@@ -1,6 +1,6 @@
 {#- By what a vendor's share counts have been multiplied through splits, from the first split on: a count on the basis
-    of date b is brought to date t by factor(t) / factor(b), in either direction. True splits always count; a spin-off only
-    where spin_offs.csv says that the vendor scaled its counts by it.
+    of date b is brought to date t by factor(t) / factor(b), in either direction. True splits always count; a spin-off
+    only where spin_offs.csv says that the vendor scaled its counts by it.
     Grain: one row per security_id, vendor and day with such a split; no row before the first (factor 1).
     Splits are units of a file and no information: later ones may stand here at any time. -#}
 
@@ -12,7 +12,7 @@ securities as (
         security_id,
         ticker
 
-    from {{ ref('int_securities') }}
+    from {{ ref('int_spells') }}
 
 ),
 

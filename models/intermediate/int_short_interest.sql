@@ -12,6 +12,7 @@ delivered as (
     {% for vendor in var('short_interest_vendors') %}
     select
         '{{ vendor }}' as vendor,
+        '{{ "date" if vendor in var("tickers_of_the_date") else "file" }}' as ticker_of,
         {{ loop.index }} as vendor_order,
         *
 
@@ -38,6 +39,7 @@ linked as (
     inner join symbol_spells
         on
             {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
+            and delivered.ticker_of = symbol_spells.ticker_of
             and delivered.settlement_date >= symbol_spells.linked_from
             and delivered.settlement_date < symbol_spells.linked_until
 

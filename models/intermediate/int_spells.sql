@@ -1,7 +1,13 @@
-{#- Spells: a ticker's bars from one long silence to the next. A gap of 60 sessions or more starts a new spell; in a
-    market that keeps delisted names the 20th silent session declares the security dead, so that what trades afterwards
-    is a new one. Counted forward in time: nothing about a spell depends on the spells after it.
-    Grain: one row per security. Source: int_bars, seed security_types, simfin names. -#}
+{#- Spells: a ticker's bars up to what ends them, each a security. What ends a spell, counted forward in time so that
+    nothing about it depends on the spells after it:
+      - a delisting by the vendor's event, where the vendor delivers events; its silence means nothing then;
+      - else, in a market that keeps delisted names, 20 sessions without a bar: the 20th declares the security dead;
+      - 60 sessions without a bar, where the ticker is all there is to know a security by. A vendor's permanent id
+        outlasts any silence.
+    What trades after an end is a new security. A ticker that several price vendors deliver is served by one, so that no
+    name counts twice and no series changes its basis midway: by the vendor whose bars begin first, of those that begin
+    together the first in var price_vendors.
+    Grain: one row per security. Source: int_bars, int_companies, int_delistings, seed security_types. -#}
 
 {%- set gap_sessions = 60 %}
 {%- set delisted_after_sessions = 20 %}
@@ -11,6 +17,12 @@ with
 bars as (
 
     select * from {{ ref('int_bars') }}
+
+),
+
+sessions as (
+
+    select * from {{ ref('int_sessions') }}
 
 ),
 
@@ -24,9 +36,25 @@ market_facts as (
 
 ),
 
+event_vendors as (
+
+    select distinct vendor
+
+    from {{ source('market', 'files') }}
+
+    where table_name = 'actions' and vendor in ('{{ var("event_vendors") | join("', '") }}')
+
+),
+
+delistings as (
+
+    select * from {{ ref('int_delistings') }}
+
+),
+
 companies as (
 
-    select * from {{ ref('stg_simfin__companies') }}
+    select * from {{ ref('int_companies') }}
 
 ),
 
@@ -39,29 +67,114 @@ security_types as (
 neighbours as (
 
     select
+        vendor,
         ticker,
         session_index,
-        coalesce(lag(ticker) over () = ticker, false) as is_continued,
+        coalesce(lag(ticker) over () = ticker and lag(vendor) over () = vendor, false) as is_continued,
         session_index - lag(session_index) over () - 1 as silent_sessions
 
     from bars
 
 ),
 
-starts as (
+-- a vendor's first bar of a ticker, by which the ticker's vendor is chosen
+served as (
 
     select
         neighbours.ticker,
-        neighbours.session_index as first_session_index
+        neighbours.vendor,
+        neighbours.session_index,
+        event_vendors.vendor is not null as has_events,
+        companies.permanent_id,
+        case
+            when event_vendors.vendor is null and market_facts.keeps_delisted then {{ delisted_after_sessions }}
+            when companies.permanent_id is null then {{ gap_sessions }}
+        end as ends_after_silence,
+        market_facts.keeps_delisted
 
     from neighbours
 
     cross join market_facts
 
+    left join event_vendors
+        on neighbours.vendor = event_vendors.vendor
+
+    left join companies
+        on
+            neighbours.ticker = companies.ticker
+            and neighbours.vendor = companies.permanent_id_vendor
+
+    where not neighbours.is_continued
+
+    qualify
+        row_number() over (
+            partition by neighbours.ticker
+            order by neighbours.session_index, list_position({{ var('price_vendors') }}, neighbours.vendor)
+        ) = 1
+
+),
+
+-- the first bar after each event
+resumed as (
+
+    select
+        bars.ticker,
+        bars.vendor,
+        min(bars.session_index) as session_index
+
+    from delistings
+
+    inner join bars
+        on
+            delistings.ticker = bars.ticker
+            and delistings.vendor = bars.vendor
+            and delistings.ended_on < bars.session_date
+
+    group by bars.ticker, bars.vendor, delistings.known_session_index
+
+),
+
+starts as (
+
+    select
+        ticker,
+        vendor,
+        session_index as first_session_index
+
+    from served
+
+    union
+
+    select
+        neighbours.ticker,
+        neighbours.vendor,
+        neighbours.session_index as first_session_index
+
+    from neighbours
+
+    inner join served
+        on
+            neighbours.ticker = served.ticker
+            and neighbours.vendor = served.vendor
+
     where
-        not neighbours.is_continued
-        or neighbours.silent_sessions
-        >= case when market_facts.keeps_delisted then {{ delisted_after_sessions }} else {{ gap_sessions }} end
+        neighbours.is_continued
+        and neighbours.silent_sessions >= {{ delisted_after_sessions }}
+        and neighbours.silent_sessions >= served.ends_after_silence
+
+    union
+
+    select
+        resumed.ticker,
+        resumed.vendor,
+        resumed.session_index as first_session_index
+
+    from resumed
+
+    inner join served
+        on
+            resumed.ticker = served.ticker
+            and resumed.vendor = served.vendor
 
 ),
 
@@ -69,6 +182,7 @@ numbered as (
 
     select
         ticker,
+        vendor,
         first_session_index,
         row_number() over by_ticker as spell_number,
         lead(first_session_index) over by_ticker as next_first_session_index
@@ -87,8 +201,10 @@ bounded as (
 
     select
         numbered.ticker,
+        numbered.vendor,
         numbered.spell_number,
         numbered.first_session_index,
+        numbered.next_first_session_index,
         max(bars.session_index) as last_session_index
 
     from numbered
@@ -96,10 +212,11 @@ bounded as (
     inner join bars
         on
             numbered.ticker = bars.ticker
+            and numbered.vendor = bars.vendor
             and numbered.first_session_index <= bars.session_index
             and bars.session_index < coalesce(numbered.next_first_session_index, 2147483647)
 
-    group by numbered.ticker, numbered.spell_number, numbered.first_session_index
+    group by all
 
 ),
 
@@ -107,9 +224,20 @@ typed as (
 
     select
         bounded.*,
-        {{ security_key("concat_ws('|', bounded.ticker, bounded.spell_number)") }} as security_id,
+        served.permanent_id,
+        served.has_events,
+        served.keeps_delisted,
+        case
+            when served.permanent_id is null
+                then {{ security_key("concat_ws('|', bounded.ticker, bounded.spell_number)") }}
+            else
+                {{ security_key(
+                    "concat_ws('|', bounded.vendor, served.permanent_id, nullif(bounded.spell_number, 1))"
+                ) }}
+        end as security_id,
         companies.company_name as name,
         case
+            when companies.security_type is not null then companies.security_type
             when starts_with(bounded.ticker, '^') then 'index'
             when security_types.security_type is not null then security_types.security_type
             when regexp_matches(companies.company_name, '\b(ETF|ETN)\b', 'i') then 'etf'
@@ -117,6 +245,9 @@ typed as (
         end as security_type
 
     from bounded
+
+    inner join served
+        on bounded.ticker = served.ticker
 
     left join companies
         on bounded.ticker = companies.ticker
@@ -135,13 +266,50 @@ ended as (
 
     from typed
 
+),
+
+-- the first event on or after a spell's first bar and before the next spell's
+events as (
+
+    select
+        ended.security_id,
+        delistings.known_session_index,
+        delistings.known_at,
+        delistings.cause,
+        delistings.delisting_return
+
+    from ended
+
+    inner join delistings
+        on
+            ended.ticker = delistings.ticker
+            and ended.vendor = delistings.vendor
+
+    inner join sessions as first_sessions
+        on ended.first_session_index = first_sessions.session_index
+
+    left join sessions as next_sessions
+        on ended.next_first_session_index = next_sessions.session_index
+
+    where
+        ended.has_events
+        and delistings.ended_on >= first_sessions.session_date
+        and delistings.ended_on < coalesce(next_sessions.session_date, date '9999-12-31')
+        and delistings.known_session_index <= ended.market_end_index
+
+    qualify row_number() over (partition by ended.security_id order by delistings.known_session_index) = 1
+
 )
 
 select
-    ---------- keys
+    ---------- keys; the ticker is the one of the vendor's files, whatever the date
     ended.security_id,
     ended.ticker,
     ended.spell_number::integer as spell_number,
+
+    ---------- origin
+    ended.vendor,
+    ended.permanent_id,
 
     ---------- what it is
     ended.name,
@@ -154,15 +322,22 @@ select
 
     ---------- the session whose close makes the delisting known; NULL while none is
     case
+        when ended.has_events then events.known_session_index
         when
-            market_facts.keeps_delisted
+            ended.keeps_delisted
             and ended.last_session_index + {{ delisted_after_sessions }} <= ended.market_end_index
             then ended.last_session_index + {{ delisted_after_sessions }}
-    end as delisting_known_index
+    end as delisting_known_index,
+    events.known_at as delisting_known_at,
+
+    ---------- the vendor's cause; what it makes of the last price, NULL where it does not say
+    events.cause as delisting_cause,
+    events.delisting_return as delisting_return_of_cause
 
 from ended
 
-cross join market_facts
+left join events
+    on ended.security_id = events.security_id
 
 where ended.first_session_index <= ended.market_end_index
 

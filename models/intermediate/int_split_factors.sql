@@ -12,7 +12,7 @@ securities as (
         security_id,
         ticker
 
-    from {{ ref('int_securities') }}
+    from {{ ref('int_spells') }}
 
 ),
 

@@ -1,28 +1,71 @@
-{#- Splits and spin-offs: units of files, not information. Prices before a split are divided by its factor on every
-    basis after it, so the lookahead proof keeps those after its cut.
-    A factor is a split's when it or its inverse is p/q with q up to 4; every other is a spin-off's, which scales prices
-    and leaves share counts alone unless the market's spin_offs.csv names a vendor that scaled them.
-    Grain: one row per ticker and date. Source: yahoo actions, market spin_offs. -#}
-
-{%- set ratios = [] %}
-{%- for q in [1, 2, 3, 4] %}
-{%- do ratios.append("abs(split_factor - greatest(round(split_factor * " ~ q ~ "), 1) / " ~ q ~ ")") %}
-{%- do ratios.append("abs(split_factor - " ~ q ~ " / greatest(round(" ~ q ~ " / split_factor), 1))") %}
-{%- endfor %}
+{#- Splits and spin-offs that scale prices: units of files, not information. Prices before a split are divided by its
+    factor on every basis after it, so the lookahead proof keeps those after its cut. A spin-off leaves share counts
+    alone unless the market's spin_offs.csv names a vendor that scaled them.
+    Of several vendors one speaks for a ticker, so that no split counts twice: the one that serves its prices, where it
+    delivers a file of actions, else the first in var split_vendors that knows a split of it.
+    Grain: one row per ticker and date. Source: the vendors of var split_vendors, market spin_offs. -#}
 
 with
 
-actions as (
+delivered as (
+
+    {% for vendor in var('split_vendors') -%}
+    select
+        '{{ vendor }}' as vendor,
+        {{ loop.index }} as vendor_order,
+        ticker,
+        split_date,
+        factor,
+        is_spin_off
+
+    from {{ ref('stg_' ~ vendor ~ '__splits') }}
+    {{- ' union all ' if not loop.last }}
+    {%- endfor %}
+
+),
+
+spells as (
+
+    select * from {{ ref('int_spells') }}
+
+),
+
+served as (
+
+    select distinct
+        ticker,
+        vendor
+
+    from spells
+
+),
+
+action_files as (
+
+    select distinct vendor
+
+    from {{ source('market', 'files') }}
+
+    where table_name = 'actions'
+
+),
+
+spoken as (
 
     select
-        ticker,
-        action_date as split_date,
-        split_factor as factor,
-        least({{ ratios | join(", ") }}) <= 1e-4 as is_simple_ratio
+        delivered.*,
+        coalesce(
+            action_files.vendor,
+            first_value(delivered.vendor) over (partition by delivered.ticker order by delivered.vendor_order)
+        ) as speaking_vendor
 
-    from {{ ref('stg_yahoo__actions') }}
+    from delivered
 
-    where split_factor not in (0, 1)
+    left join served
+        on delivered.ticker = served.ticker
+
+    left join action_files
+        on served.vendor = action_files.vendor
 
 ),
 
@@ -41,21 +84,26 @@ scaled_counts as (
 
 select
     ---------- keys
-    actions.ticker,
-    actions.split_date,
+    spoken.ticker,
+    spoken.split_date,
+
+    ---------- origin
+    spoken.vendor,
 
     ---------- new shares per old one, as delivered
-    actions.factor,
+    spoken.factor,
 
     ---------- what it scales
-    not actions.is_simple_ratio as is_spin_off,
+    spoken.is_spin_off,
     coalesce(scaled_counts.counts_scaled_by, []::varchar[]) as counts_scaled_by
 
-from actions
+from spoken
 
 left join scaled_counts
     on
-        actions.ticker = scaled_counts.ticker
-        and actions.split_date = scaled_counts.split_date
+        spoken.ticker = scaled_counts.ticker
+        and spoken.split_date = scaled_counts.split_date
 
-order by actions.ticker, actions.split_date
+where spoken.vendor = spoken.speaking_vendor
+
+order by spoken.ticker, spoken.split_date

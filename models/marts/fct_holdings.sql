@@ -18,24 +18,18 @@ holdings as (
 
 ),
 
-securities as (
+-- the name on the date, also where the security has no row: halted, or dead and not yet paid out
+names as (
 
     select
         security_id,
-        ticker
+        ticker,
+        valid_from,
+        valid_to
 
-    from {{ ref('int_securities') }}
+    from {{ ref('int_ticker_spells') }}
 
-),
-
-prices as (
-
-    select
-        as_of_date,
-        security_id,
-        ticker
-
-    from {{ ref('int_prices') }}
+    where ticker_of = 'date'
 
 ),
 
@@ -45,19 +39,18 @@ joined as (
         holdings.as_of_date,
         holdings.strategy,
         holdings.security_id,
-        case when holdings.security_id = 0 then 'CASH' else coalesce(prices.ticker, securities.ticker) end as ticker,
+        case when holdings.security_id = 0 then 'CASH' else names.ticker end as ticker,
         holdings.shares,
         holdings.price_usd,
         holdings.value_usd,
         holdings.weight
 
     from holdings
-    left join prices
+    left join names
         on
-            holdings.security_id = prices.security_id
-            and holdings.as_of_date = prices.as_of_date
-    left join securities
-        on holdings.security_id = securities.security_id
+            holdings.security_id = names.security_id
+            and holdings.as_of_date >= names.valid_from
+            and holdings.as_of_date < names.valid_to
 
 )
 

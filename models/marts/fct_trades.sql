@@ -9,24 +9,18 @@ trades as (
 
 ),
 
-securities as (
+-- the name on the date, also where the security has no row: halted, or dead and not yet paid out
+names as (
 
     select
         security_id,
-        ticker
+        ticker,
+        valid_from,
+        valid_to
 
-    from {{ ref('int_securities') }}
+    from {{ ref('int_ticker_spells') }}
 
-),
-
-prices as (
-
-    select
-        as_of_date,
-        security_id,
-        ticker
-
-    from {{ ref('int_prices') }}
+    where ticker_of = 'date'
 
 ),
 
@@ -37,7 +31,7 @@ joined as (
         trades.decided_date,
         trades.strategy,
         trades.security_id,
-        coalesce(prices.ticker, securities.ticker) as ticker,
+        names.ticker,
         trades.side,
         trades.shares,
         trades.price_usd,
@@ -50,12 +44,11 @@ joined as (
         trades.reason
 
     from trades
-    left join prices
+    left join names
         on
-            trades.security_id = prices.security_id
-            and trades.fill_date = prices.as_of_date
-    left join securities
-        on trades.security_id = securities.security_id
+            trades.security_id = names.security_id
+            and trades.fill_date >= names.valid_from
+            and trades.fill_date < names.valid_to
 
 )
 

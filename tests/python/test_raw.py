@@ -13,6 +13,7 @@ from kairos.errors import MarketError
 from kairos.raw import TABLES, raw_statements
 
 PRICES = "ticker,Date,Open,High,Low,Close,Adj Close,Volume\n"
+SEP = "ticker,date,open,high,low,close,volume,closeadj,closeunadj,lastupdated\n"
 BARS = PRICES + "A,2020-01-02,1,2,1,1.5,1.4,100\nA,2020-01-03,1,2,1,1.6,1.5,200\n"
 
 
@@ -222,7 +223,7 @@ def test_a_missing_directory_says_how_to_set_one(tmp_path):
 
 def test_an_empty_directory_says_what_a_market_needs(tmp_path):
     said = refusal(tmp_path)
-    assert "has no file yahoo/prices*.parquet or yahoo/prices*.csv. Found: nothing." in said
+    assert "has no file yahoo/prices* or sharadar/SEP* (.parquet or .csv). Found: nothing." in said
 
 
 def test_missing_prices_say_what_was_found(tmp_path):
@@ -233,7 +234,48 @@ def test_missing_prices_say_what_was_found(tmp_path):
 
 def test_prices_without_rows_stop(tmp_path):
     write(tmp_path, "yahoo/prices.csv", PRICES)
-    assert "yahoo/prices.csv has no rows. Deliver at least one bar." in refusal(tmp_path)
+    assert "needs price bars, and yahoo/prices.csv has no rows. Deliver at least one." in refusal(tmp_path)
+
+
+def test_bars_of_one_vendor_are_enough(tmp_path):
+    """Empty prices beside full ones are a notice; two empty files are one message."""
+    write(tmp_path, "yahoo/prices.csv", PRICES)
+    write(tmp_path, "sharadar/SEP.csv", SEP)
+    both = "needs price bars, and yahoo/prices.csv and sharadar/SEP.csv have no rows. Deliver at least one."
+    assert both in refusal(tmp_path)
+    write(tmp_path, "sharadar/SEP.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,3.0,2020-01-03\n")
+    assert "yahoo/prices.csv has the right columns and no rows." in notices(tmp_path)
+    assert rows(tmp_path, "select ticker, closeunadj from raw.sharadar__sep") == [("A", 3.0)]
+
+
+def test_columns_of_a_vendor_that_nobody_reads_pass_without_a_word(tmp_path):
+    """The fundamentals table has 111 columns, of which the warehouse uses a fourth."""
+    write(tmp_path, "sharadar/SEP.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,3.0,2020-01-03\n")
+    table = next(t for t in TABLES if t.view == "raw.sharadar__sf1")
+    names = [column.name for column in table.columns]
+    given = {"ticker": "A", "dimension": "ARQ", "datekey": "2020-02-03", "reportperiod": "2019-12-31"}
+    line = ",".join(given.get(name, "1") for name in names)
+    write(tmp_path, "sharadar/SF1.csv", ",".join([*names, "ebitdamargin", "tbvps"]) + f"\n{line},0.5,x\n")
+    assert "SF1" not in notices(tmp_path)
+    assert rows(tmp_path, "select ticker, revenue, _row_error from raw.sharadar__sf1") == [("A", 1.0, None)]
+    write(tmp_path, "sharadar/SF1.csv", ",".join(n for n in names if n not in ("revenue", "fxusd")) + "\n")
+    assert "sharadar/SF1.csv lacks 'revenue', which sharadar's table sf1 must have." in refusal(tmp_path)
+
+
+def test_what_a_simulator_knew_is_neither_read_nor_mentioned(market):
+    write_parquet(market, "truth.parquet", "select 'A' as ticker, 0.1 as expected_fwd_ret_5d")
+    assert "truth" not in notices(market)
+    assert rows(market, "select file from raw.market__files") == [("yahoo/prices.csv",)]
+
+
+def test_delivered_files_are_listed(market):
+    """A table that is not delivered can be told from one without rows."""
+    write(market, "yahoo/actions.csv", "ticker,Date,Dividends,Stock Splits\n")
+    found = rows(market, "select vendor, table_name, dataset, file from raw.market__files order by file")
+    assert found == [
+        ("yahoo", "actions", "yahoo/actions", "yahoo/actions.csv"),
+        ("yahoo", "prices", "yahoo/prices", "yahoo/prices.csv"),
+    ]
 
 
 def test_a_missing_column_is_named_with_the_ones_found(tmp_path):
