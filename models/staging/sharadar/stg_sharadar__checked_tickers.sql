@@ -8,20 +8,20 @@ with
 delivered as (
 
     select
-        _dataset as dataset,
-        _file as file,
-        _row_error as row_error,
-        t.table as price_table,
-        permaticker as permanent_id,
-        ticker,
-        name,
-        exchange,
-        category,
-        sector,
-        industry,
-        currency
+        listing._dataset as dataset,
+        listing._file as file,
+        listing._row_error as row_error,
+        listing.table as price_table,
+        listing.permaticker as permanent_id,
+        listing.ticker,
+        listing.name,
+        listing.exchange,
+        listing.category,
+        listing.sector,
+        listing.industry,
+        listing.currency
 
-    from {{ source('sharadar', 'tickers') }} as t
+    from {{ source('sharadar', 'tickers') }} as listing
 
 ),
 
