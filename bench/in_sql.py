@@ -42,7 +42,6 @@ def build(con: duckdb.DuckDBPyConnection) -> None:
 def features(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
     """The built tables side by side, in storage order, joined as the collector joins them."""
     families = ["price", "momentum", "volatility", "beta", "fundamental"]
-    columns = [f"{family}.* exclude (as_of_date, security_id, known_at)" for family in families]
-    tables = [f"features.feat_{family} as {family}" for family in families]
-    keys = "price.as_of_date, price.security_id, fundamental.known_at"
-    return con.sql(f"select {keys}, {', '.join(columns)} from {' positional join '.join(tables)}")
+    columns = ", ".join(f"{family}.* exclude (as_of_date, security_id)" for family in families)
+    tables = " positional join ".join(f"features.feat_{family} as {family}" for family in families)
+    return con.sql(f"select price.as_of_date, price.security_id, {columns} from {tables}")

@@ -13,7 +13,6 @@ returns as (
     select
         as_of_date,
         security_id,
-        known_at,
         r,
         m
 
@@ -28,7 +27,6 @@ betas as (
     select
         as_of_date,
         security_id,
-        known_at,
         m2_r_m_21 / nullif(m2_m_21, 0) as beta_21d,
         m2_r_m_63 / nullif(m2_m_63, 0) as beta_63d,
         m2_r_m_252 / nullif(m2_m_252, 0) as beta_252d,
@@ -44,9 +42,6 @@ beta as (
         ---------- keys
         as_of_date,
         security_id,
-
-        ---------- point in time
-        known_at,
 
         ---------- features
         beta_21d,

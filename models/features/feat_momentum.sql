@@ -11,7 +11,6 @@ prices as (
     select
         as_of_date,
         security_id,
-        known_at,
         row_in_run,
         close_total_return as tr
 
@@ -39,9 +38,6 @@ momentum as (
         ---------- keys
         as_of_date,
         security_id,
-
-        ---------- point in time
-        known_at,
 
         ---------- features
         mom_1m,

@@ -11,7 +11,6 @@ prices as (
     select
         as_of_date,
         security_id,
-        known_at,
         row_in_run,
         high,
         low,
@@ -29,9 +28,6 @@ price as (
         ---------- keys
         as_of_date,
         security_id,
-
-        ---------- point in time
-        known_at,
 
         ---------- features
         adv_20,

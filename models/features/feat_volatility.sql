@@ -12,7 +12,6 @@ returns as (
     select
         as_of_date,
         security_id,
-        known_at,
         r
 
     from {{ ref('int_returns') }}
@@ -26,7 +25,6 @@ deviations as (
     select
         as_of_date,
         security_id,
-        known_at,
         sqrt(m2_r_21 / 20) * sqrt(252) as vol_21,
         sqrt(m2_r_63 / 62) * sqrt(252) as vol_63
 
@@ -40,9 +38,6 @@ volatility as (
         ---------- keys
         as_of_date,
         security_id,
-
-        ---------- point in time
-        known_at,
 
         ---------- features
         vol_21,

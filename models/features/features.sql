@@ -1,10 +1,15 @@
 {#- The wide collector: every feature of every family named in var feature_families.
     Grain: one row per (as_of_date, security_id), all rows of int_prices, members or not.
-    known_at is the greatest of what entered the row; a dbt test holds it against decided_at.
+    known_at is the greatest of what entered the row; a dbt test holds it against decided_at. A family that rests on the
+    bars alone is known with the row's bar and stores no known_at; one that rests on anything else documents its own.
     A view: the families hold the values, once. They, int_prices and int_universe have the same rows in the same order and
     are joined by position (macro same_rows checks the keys of every row read). Scans come in that order. -#}
 {{ config(materialized="view") }}
 {%- set families = var('feature_families') %}
+{%- set dated = [] %}
+{%- for family in families if execute and 'known_at' in graph.nodes['model.kairos.feat_' ~ family].columns %}
+    {%- do dated.append(family) %}
+{%- endfor %}
 
 select
     ---------- keys
@@ -13,7 +18,7 @@ select
 
     ---------- point in time
     greatest(
-        {%- for family in families %}
+        {%- for family in dated %}
         {{ family }}.known_at,
         {%- endfor %}
         prices.known_at
@@ -23,7 +28,7 @@ select
 
     ---------- features
     {%- for family in families %}
-    {{ family }}.* exclude (as_of_date, security_id, known_at)
+    {{ family }}.* exclude (as_of_date, security_id{{ ', known_at' if family in dated }})
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 

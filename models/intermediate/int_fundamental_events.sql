@@ -7,8 +7,8 @@
     after quarter, each once, does the place in storage say the same, at a fraction of the cost. The newest quarter is the
     newest by period end. A sum needs four quarters, 320 days at most from first to last period end, and no missing item;
     sums are q1 + q2 + q3 + q4, newest first. Year-ago: the newest known quarter 330 to 400 days before the newest.
-    Each item is known with its own statement: the three statements meet in as-of joins on these few moments, so that
-    the daily rows need one. The reason of each NULL stands beside it. -#}
+    Each item is known with its own statement: the newest of the three meet at these few moments, so that the daily rows
+    need one as-of join. The reason of each NULL stands beside it. -#}
 {{ config(materialized='view') }}
 
 {%- set statements = ['income', 'balance', 'cashflow'] -%}
@@ -291,48 +291,28 @@ quarters as (
 
 {% endfor -%}
 
-events as (
+-- which publication of each statement was the newest at the moment, then the numbers by that key
+located as (
 
     select
         security_id,
         known_at,
-        max(usable_at) as usable_at
+        max(usable_at) as usable_at,
+        {%- for statement in statements %}
+        max(max(known_at) filter (where statement = '{{ statement }}')) over so_far as {{ statement }}_at
+        {{- ',' if not loop.last }}
+        {%- endfor %}
 
     from quarters
 
     group by security_id, known_at
 
-),
+    window so_far as (
+        partition by security_id
+        order by known_at
+        rows between unbounded preceding and current row
+    )
 
--- which publication of each statement was the newest at the moment: as-of joins of keys alone, then the numbers by key
-{% for statement in statements -%}
-{{ statement }}_publications as (
-
-    select
-        security_id,
-        known_at
-
-    from quarters
-    where statement = '{{ statement }}'
-
-),
-
-{% endfor -%}
-
-located as (
-
-    select
-        {%- for statement in statements %}
-        {{ statement }}_publications.known_at as {{ statement }}_at,
-        {%- endfor %}
-        events.security_id,
-        events.known_at,
-        events.usable_at
-
-    from events
-    {% for statement in statements %}
-    {{ as_of_join('events', statement ~ '_publications', left_at='known_at') }}
-    {% endfor %}
 ),
 
 met as (
@@ -431,7 +411,19 @@ unsplit as (
 ),
 
 -- which counts to believe: a walk through a security's counts, needed only where any differs by more than 1.6 times
--- from the one before it
+-- from the one before it, which takes a largest count of more than 1.6 times the smallest
+unsteady as (
+
+    select security_id
+
+    from unsplit
+
+    group by security_id
+
+    having max(shares_unsplit) > 1.5 * min(shares_unsplit)
+
+),
+
 counts as (
 
     select
@@ -446,6 +438,9 @@ counts as (
         ) as is_jump
 
     from unsplit
+
+    semi join unsteady
+        on unsplit.security_id = unsteady.security_id
 
     where shares_unsplit is not null
 
@@ -641,5 +636,3 @@ final as (
 )
 
 select * from final
-
-order by security_id, known_at

@@ -172,6 +172,16 @@ def test_member_lists_match_the_files():
     assert set(variables["portfolio_rules"]) == rules
 
 
+def test_families_without_known_at_rest_on_the_bars_alone(manifest):
+    """A family is known with its bar, or it says when: one that stores no known_at reads nothing but bars."""
+    models = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
+    on_bars = {"int_prices", "int_returns"}
+    for family in PROJECT["vars"]["feature_families"]:
+        model = models[f"feat_{family}"]
+        read = {node.split(".")[-1] for node in model["depends_on"]["nodes"]}
+        assert "known_at" in model["columns"] or read <= on_bars, f"feat_{family} reads {sorted(read)}, has no known_at"
+
+
 def test_active_alphas_match_the_specs():
     """The columns of fct_alphas are the active rows of alpha_specs."""
     active = {r["alpha_name"] for r in _rows("alpha_specs") if r["is_active"].lower() == "true"}

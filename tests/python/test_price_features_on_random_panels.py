@@ -79,7 +79,7 @@ def built(panel: pd.DataFrame) -> pd.DataFrame:
         frames = [con.sql(f"from features.feat_{family}").df() for family in FAMILIES]
     for frame in frames[1:]:
         assert (frame[["security_id", "as_of_date"]] == frames[0][["security_id", "as_of_date"]]).all(axis=None)
-    return pd.concat([frames[0], *[frame.iloc[:, 3:] for frame in frames[1:]]], axis=1)
+    return pd.concat([frames[0], *[frame.iloc[:, 2:] for frame in frames[1:]]], axis=1)
 
 
 def windows(values: np.ndarray, n: int) -> np.ndarray:
@@ -211,7 +211,8 @@ def test_collector_refuses_families_with_other_rows(missing):
         )
         for name in ["price", "momentum", "volatility", "beta", "fundamental"]:
             con.execute(
-                f"""create table features.feat_{name} as select as_of_date, security_id, known_at, 1.0 as x_{name}
+                f"""create table features.feat_{name} as select as_of_date, security_id, 1.0 as x_{name}
+                {", known_at" if name == "fundamental" else ""}
                 from intermediate.int_prices order by security_id, as_of_date"""
             )
         compiled.build(con, ["features"])
