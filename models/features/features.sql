@@ -7,8 +7,8 @@
 {{ config(materialized="view") }}
 {%- set families = var('feature_families') %}
 {%- set dated = [] %}
-{%- for family in families if execute and 'known_at' in graph.nodes['model.kairos.feat_' ~ family].columns %}
-    {%- do dated.append(family) %}
+{%- for family in families if execute %}
+{%- if 'known_at' in graph.nodes['model.kairos.feat_' ~ family].columns %}{% do dated.append(family) %}{% endif %}
 {%- endfor %}
 
 select

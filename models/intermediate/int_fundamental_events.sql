@@ -297,11 +297,10 @@ located as (
     select
         security_id,
         known_at,
-        max(usable_at) as usable_at,
         {%- for statement in statements %}
-        max(max(known_at) filter (where statement = '{{ statement }}')) over so_far as {{ statement }}_at
-        {{- ',' if not loop.last }}
+        max(max(known_at) filter (where statement = '{{ statement }}')) over so_far as {{ statement }}_at,
         {%- endfor %}
+        max(usable_at) as usable_at
 
     from quarters
 

@@ -32,7 +32,7 @@ starts as (
         security_id,
         session_index,
         row_number,
-        lag(security_id) over () is distinct from security_id as is_first,
+        coalesce(lag(security_id) over () != security_id, true) as is_first,
         lead(row_number) over () as next_row_number
 
     from numbered
