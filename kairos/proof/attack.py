@@ -140,6 +140,14 @@ def _holdings(cut: datetime.date) -> tuple[str, dict[str, str]]:
     return f"{_date('calendardate')} + {int(setting('holdings_known_after_days'))} {_day_sign()} date '{cut}'", {}
 
 
+def _archives(cut: datetime.date) -> tuple[str, dict[str, str]]:
+    """Bars up to the cut as they were first collected, for a bar is known at its close; of later copies, which say what
+    became of the adjusted close, those collected by the cut."""
+    first = "min(collected_date) over (partition by symbol, date)"
+    collected = f"{_date('collected_date')} <= date '{cut}' or collected_date = {first}"
+    return f"{_date('date')} <= date '{cut}' and ({collected})", {}
+
+
 def _day_sign() -> str:
     """How the date on which something becomes known compares with the cut when it is known by the cut's close."""
     return "<=" if setting("date_only_known") == "start_of_day" else "<"
@@ -168,6 +176,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("sharadar", "sf3a"): _holdings,
     ("finra", "short_interest"): _settlements,
     ("short_interest", "short_interest"): _snapshots,
+    ("pystock", "prices"): _archives,
+    ("pystock", "reports"): _filings("collected_date"),
     ("market", "basis"): keep_all,
     ("market", "market"): keep_all,
     ("market", "spin_offs"): keep_all,
@@ -195,7 +205,8 @@ def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> in
         con.execute("set preserve_insertion_order = true")
         there = set(con.sql(f"from {before}").columns)
         given = ", ".join(f'{value} as "{column}"' for column, value in replaced.items() if column in there)
-        columns = f"* replace ({given})" if given else "*"
-        con.execute(f"copy (select {columns} from {before} where coalesce({kept}, true)) to '{target}' ({form})")
+        columns = "* exclude (is_kept, place)" + (f" replace ({given})" if given else "")
+        judged = f"select *, coalesce({kept}, true) as is_kept, row_number() over () as place from {before}"
+        con.execute(f"copy (select {columns} from ({judged}) where is_kept order by place) to '{target}' ({form})")
         query = f"select count(*) from (from {before} except all from {after})"
         return con.execute(query).fetchall()[0][0]

@@ -79,7 +79,12 @@ def kept(market: Path, file: str, column: str) -> list[str]:
 @pytest.mark.parametrize(("rule", "last"), [("end_of_day", "2023-03-14"), ("start_of_day", "2023-03-15")])
 @pytest.mark.parametrize(
     ("file", "column"),
-    [("sec_form4/f", "filing_date"), ("finnhub/insider_transactions", "filingDate"), ("sharadar/SF2", "filingdate")],
+    [
+        ("sec_form4/f", "filing_date"),
+        ("finnhub/insider_transactions", "filingDate"),
+        ("sharadar/SF2", "filingdate"),
+        ("pystock/reports", "collected_date"),
+    ],
 )
 def test_forms_filed_on_the_cut_go_with_it(market, file, column, rule, last, monkeypatch):
     monkeypatch.setenv("KAIROS__DATE_ONLY_KNOWN", rule)
@@ -116,3 +121,20 @@ def test_snapshots_stay_up_to_the_moment_of_the_close(market):
         f"C,{after},{after}",
     )
     assert kept(market, "short_interest/short_interest.csv", "last_snapshot_at") == [None, before]
+
+
+def test_archives_keep_first_copies_of_days_that_had_ended(market):
+    write(
+        market,
+        "pystock/prices.csv",
+        "symbol,date,adj_close,collected_date",
+        "A,2023-03-14,1,2023-03-14",
+        "A,2023-03-14,2,2023-03-15",  # what the archive of the cut says of the day before
+        "A,2023-03-15,3,2023-03-15",
+        "A,2023-03-15,4,2023-03-16",  # what the archive after the cut says of the cut
+        "A,2023-03-16,5,2023-03-16",
+        "B,2023-03-15,6,2023-03-16",  # the cut's bar, of which the first copy came late
+        "B,2023-03-15,7,2023-03-17",
+        "B,2023-03-16,8,2023-03-16",
+    )
+    assert kept(market, "pystock/prices.csv", "adj_close") == ["1", "2", "3", "6"]
