@@ -496,6 +496,7 @@ TABLES: tuple[Table, ...] = (
             *_required("DOUBLE", "open", "high", "low", "close", "volume", "adj_close"),
         ),
         key=("symbol", "date", "collected_date"),
+        serves="price bars",
     ),
     Table(
         "pystock",

@@ -9,6 +9,7 @@ refused as (
         'cboe__quarantined_rows',
         'finnhub__quarantined_rows',
         'finra__quarantined_rows',
+        'pystock__quarantined_rows',
         'sec_form4__quarantined_rows',
         'sharadar__quarantined_rows',
         'sharadar__quarantined_ownership_rows',

@@ -223,7 +223,7 @@ def test_a_missing_directory_says_how_to_set_one(tmp_path):
 
 def test_an_empty_directory_says_what_a_market_needs(tmp_path):
     said = refusal(tmp_path)
-    assert "has no file yahoo/prices* or sharadar/SEP* (.parquet or .csv). Found: nothing." in said
+    assert "has no file yahoo/prices* or sharadar/SEP* or pystock/prices* (.parquet or .csv). Found: nothing." in said
 
 
 def test_missing_prices_say_what_was_found(tmp_path):
