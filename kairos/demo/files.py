@@ -87,8 +87,17 @@ def write_market(
             out.rename(scratch / "replaced")
         written.rename(out)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        _remove(scratch)
     return out
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder into which a worker may still be writing after a failure; its next file finds no folder."""
+    for _ in range(5):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.2)
 
 
 @functools.lru_cache(maxsize=1)

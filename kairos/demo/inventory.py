@@ -69,11 +69,11 @@ ITEMS = (
     Item("splits", actions("split", where="value > 1"), "int_splits"),
     Item("reverse splits", actions("split", where="value < 1"), "int_splits"),
     Item("dividends", actions("dividend"), "int_prices"),
-    Item("spin-offs", actions("spinoff"), "int_splits"),
+    Item("spin-offs", actions("spinoff"), "int_prices"),
     Item("listings", actions("listed"), "int_securities"),
-    Item("mergers", actions("mergerto", "acquisitionby"), "int_securities"),
-    Item("bankruptcies", actions("bankruptcyliquidation"), "int_securities"),
-    Item("other delistings with a cause", actions("regulatorydelisting", "voluntarydelisting"), "int_securities"),
+    Item("mergers", actions("mergerto", "acquisitionby"), "int_delistings"),
+    Item("bankruptcies", actions("bankruptcyliquidation"), "int_delistings"),
+    Item("other delistings with a cause", actions("regulatorydelisting", "voluntarydelisting"), "int_delistings"),
     Item(
         "delistings without a cause",
         """select count(*) from actions as d where action = 'delisted' and not exists (
@@ -84,19 +84,19 @@ ITEMS = (
     Item(
         "ticker changes",
         "select count(*) from actions where action = 'tickerchangefrom' and ticker != contraticker || '1'",
-        "int_symbol_spells",
+        "int_ticker_spells",
     ),
     Item(
         "tickers taken over from a dead company",
         "select count(*) from actions where action = 'tickerchangefrom' and ticker = contraticker || '1'",
-        "int_symbol_spells",
+        "int_ticker_spells",
     ),
     Item(
         "halts of up to 5 sessions",
         f"select count(*) from bars where missed between 1 and {LONG_HALT}",
-        "int_prices",
+        "int_prices_densified",
     ),
-    Item("longer halts", f"select count(*) from bars where missed > {LONG_HALT}", "int_prices"),
+    Item("longer halts", f"select count(*) from bars where missed > {LONG_HALT}", "int_prices_densified"),
     Item("days without a trade", "select count(*) from bars where volume = 0", "int_universe"),
     Item(
         "companies below 1 million USD a day",
@@ -113,24 +113,27 @@ ITEMS = (
         "select count(*) from year_ends where year_end != 12",
         "int_fundamentals",
     ),
-    Item("reports filed more than 60 days late", "select count(*) from first_filed where datekey - reportperiod > 105",
-         "int_fundamental_events"),
+    Item(
+        "reports filed more than 105 days after their period",
+        "select count(*) from first_filed where datekey - reportperiod > 105",
+        "int_fundamental_events",
+    ),
     Item(
         "quarters restated by an amendment",
         "select count(*) - count(distinct (ticker, reportperiod)) from sf1 where dimension = 'ARQ'",
-        "int_fundamentals",
+        "stg_sharadar__statements",
     ),
     Item(
         "quarters restated in later comparatives only",
         """select count(*) from newest_filed as a join sf1 as m using (ticker, reportperiod)
         where m.dimension = 'MRQ' and (a.revenue, a.netinc, a.assets, a.ncfo) is distinct from
             (m.revenue, m.netinc, m.assets, m.ncfo)""",
-        "int_fundamentals",
+        "stg_sharadar__statements",
     ),
     Item(
         "reports whose price moved more on the next session than on their own",
         "select count(*) from reactions where next_move > own_move",
-        "int_fundamentals",
+        "stg_sharadar__checked_statements",
     ),
     Item(
         "missing fields of first filings",

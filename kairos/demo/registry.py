@@ -131,8 +131,8 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
     heir = np.full(N, -1)
     for k in rng.permutation(dead)[: max(1, round(N * years * REUSED_SYMBOLS))]:
         able = np.flatnonzero((first > last[k] + 80) & (parent < 0) & (renamed < 0))
-        able = able[~np.isin(able, heir)]
-        if able.size:
+        able = able[~np.isin(able, heir) & (heir[able] < 0)]
+        if able.size and k not in heir:  # a symbol changes hands once, or two dead companies would carry one digit
             heir[k] = rng.choice(able)
 
     sector = rng.choice(len(SECTORS), N, p=SECTOR_WEIGHTS)

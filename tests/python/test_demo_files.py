@@ -13,6 +13,7 @@ from conftest import shared_market
 
 from kairos.demo import files, vendors
 from kairos.demo.files import write_market
+from kairos.demo.registry import enrol
 from kairos.errors import SpecError
 
 SUMMED = ["revenue", "netinc", "ncfo", "capex", "depamor", "ncf"]
@@ -293,6 +294,18 @@ def test_daily_values_follow_from_the_newest_filing(small):
         assert row.marketcap == pytest.approx(value / 1e6, abs=0.051)
         seen += 1
     assert seen > 500
+
+
+def test_no_two_companies_carry_one_ticker():
+    """Over many seeds: whoever takes over a symbol keeps it to the end, and takes only one."""
+    taken = 0
+    for seed in range(60):
+        drawn = enrol(400, 2013, 8, seed)
+        heirs = drawn.heir[drawn.heir >= 0]
+        assert (drawn.heir[heirs] < 0).all()
+        assert len(set(heirs)) == len(heirs)
+        taken += len(heirs)
+    assert taken > 100
 
 
 def test_delistings_fall_on_the_session_after_the_last_bar(default):
