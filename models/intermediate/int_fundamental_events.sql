@@ -3,8 +3,8 @@
     A view: int_fundamental_steps stores what the features read of it, and any other item is worked out when asked for.
     At each moment every item is rebuilt from the newest versions then known: the quarters of one statement are joined to
     the moments of that statement (bounded: nothing older than 720 days before the newest period can enter), because a
-    lag() over quarters would miss that an old quarter was restated later. Only where a company's statement came quarter
-    after quarter, each once, does the place in storage say the same, at a fraction of the cost. The newest quarter is the
+    lag() over quarters would miss that an old quarter was restated later. Where a company's statement came quarter
+    after quarter, each once, a lag() says the same to the bit, at a fraction of the cost. The newest quarter is the
     newest by period end. A sum needs four quarters, 320 days at most from first to last period end, and no missing item;
     sums are q1 + q2 + q3 + q4, newest first. Year-ago: the newest known quarter 330 to 400 days before the newest.
     Each item is known with its own statement: the newest of the three meet at these few moments, so that the daily rows
@@ -17,28 +17,73 @@
 
 with recursive
 
--- in the order of storage, by security_id, statement, period_end_date, version: the days since the reports before it
-reports as (
+-- in the order of storage, by security_id, statement, period_end_date, version: the place within a statement's reports
+numbered as (
 
     select
         *,
         row_number() over () as report_id,
+        coalesce(
+            lag(security_id) over () = security_id and lag(statement) over () = statement, false
+        ) as is_continued
+
+    from {{ ref('int_fundamentals') }}
+
+),
+
+placed as (
+
+    select
+        *,
+        report_id - max(case when not is_continued then report_id end) over (
+            rows between unbounded preceding and current row
+        ) as reports_before
+
+    from numbered
+
+),
+
+-- the days since the reports before it
+spaced as (
+
+    select
+        *,
         {%- for n in range(1, 9) %}
-        case
-            when lag(security_id, {{ n }}) over () = security_id and lag(statement, {{ n }}) over () = statement
-                then period_end_date - lag(period_end_date, {{ n }}) over ()
-        end as days_since_{{ n }},
+        case when reports_before >= {{ n }} then period_end_date - lag(period_end_date, {{ n }}) over () end
+            as days_since_{{ n }},
         {%- endfor %}
         known_at <= lag(known_at) over () as is_not_later,
         case
-            when
-                lead(security_id) over () = security_id
-                and lead(statement) over () = statement
-                and lead(period_end_date) over () = period_end_date
+            when lead(is_continued) over () and lead(period_end_date) over () = period_end_date
                 then lead(known_at) over ()
         end as superseded_at
 
-    from {{ ref('int_fundamentals') }}
+    from placed
+
+),
+
+reports as (
+
+    select
+        *,
+        coalesce(days_since_3 <= 320, false) as has_ttm,
+        case
+            {%- for n in range(3, 6) %}
+            when days_since_{{ n }} between 330 and 400 then {{ n }}
+            {%- endfor %}
+        end as year_ago,
+        case
+            {%- for n in range(3, 6) %}
+            when days_since_{{ n }} between 330 and 400 then days_since_{{ n + 3 }} - days_since_{{ n }} <= 320
+            {%- endfor %}
+        end as has_ttm_year_ago,
+        {%- for item in flows %}
+        {{ item }} + lag({{ item }}, 1) over () + lag({{ item }}, 2) over () + lag({{ item }}, 3) over ()
+            as {{ item }}_of_four
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+
+    from spaced
 
 ),
 
@@ -61,33 +106,38 @@ irregular as (
 ),
 
 -- where all came in turn, the quarters known at a report are the ones stored before it, a year ago 3 to 5 places back
-regular as (
+by_place as (
 
     select
-        reports.security_id,
-        reports.statement,
-        reports.known_at,
-        reports.usable_at,
-        reports.period_end_date,
-        reports.report_id,
-        reports.days_since_3,
-        coalesce(reports.days_since_3 <= 320, false) as has_ttm,
+        *,
+        {%- for item in flows %}
         case
             {%- for n in range(3, 6) %}
-            when reports.days_since_{{ n }} between 330 and 400 then {{ n }}
+            when year_ago = {{ n }} and has_ttm_year_ago then lag({{ item }}_of_four, {{ n }}) over ()
             {%- endfor %}
-        end as year_ago,
+        end as {{ item }}_of_four_year_ago,
+        {%- endfor %}
+        {%- for item in levels %}
         case
             {%- for n in range(3, 6) %}
-            when reports.days_since_{{ n }} between 330 and 400
-                then reports.days_since_{{ n + 3 }} - reports.days_since_{{ n }} <= 320
+            when year_ago = {{ n }} then lag({{ item }}, {{ n }}) over ()
             {%- endfor %}
-        end as has_ttm_year_ago
+        end as {{ item }}_year_ago
+        {{- ',' if not loop.last }}
+        {%- endfor %}
 
     from reports
 
+),
+
+regular as (
+
+    select by_place.*
+
+    from by_place
+
     anti join irregular
-        on reports.security_id = irregular.security_id and reports.statement = irregular.statement
+        on by_place.security_id = irregular.security_id and by_place.statement = irregular.statement
 
 ),
 
@@ -209,31 +259,9 @@ quarters as (
 
     from with_year_ago
 
-    union all by name
-
-    select
-        security_id,
-        statement,
-        known_at,
-        usable_at,
-        period_end_date,
-        case
-            when days_since_3 is null then 'fewer_than_four_quarters'
-            when not has_ttm then 'ttm_span'
-        end as ttm_null_reason,
-        case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
-        {%- for n in range(4) %}
-        case when has_ttm then report_id - {{ n }} end as q{{ n + 1 }}_id,
-        case when has_ttm_year_ago then report_id - year_ago - {{ n }} end as y{{ n + 1 }}_id,
-        {%- endfor %}
-        report_id as newest_id,
-        report_id - year_ago as year_ago_id
-
-    from regular
-
 ),
 
--- the numbers of those quarters, each statement by itself: flows are added up, levels averaged with a year ago
+-- the numbers, each statement by itself: flows of four quarters are added up, levels stand beside those a year before
 {% for statement in statements -%}
 {%- set items = fundamental_items(statement) -%}
 {{ statement }}_reports as (
@@ -249,12 +277,42 @@ quarters as (
         {%- endfor %}
         shares_basic
 
-    from reports
+    from restated
     where statement = '{{ statement }}'
 
 ),
 
 {{ statement }} as (
+
+    select
+        security_id,
+        known_at,
+        period_end_date,
+        case
+            when days_since_3 is null then 'fewer_than_four_quarters'
+            when not has_ttm then 'ttm_span'
+        end as ttm_null_reason,
+        case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        {%- for item in items %}
+        {%- if statement == 'balance' %}
+        {{ item }},
+        {{ item }}_year_ago,
+        {%- else %}
+        case when has_ttm then {{ item }}_of_four end as {{ item }}_ttm,
+        {{ item }}_of_four_year_ago as {{ item }}_ttm_year_ago,
+        {%- endif %}
+        {%- endfor %}
+        vendor,
+        known_at as quarter_known_at,
+        is_restated_value,
+        basis_date,
+        case when shares_basic > 0 then shares_basic end as shares_basic
+
+    from regular
+
+    where statement = '{{ statement }}'
+
+    union all by name
 
     select
         quarters.security_id,
@@ -291,6 +349,28 @@ quarters as (
 
 {% endfor -%}
 
+publications as (
+
+    select
+        security_id,
+        statement,
+        known_at,
+        usable_at
+
+    from regular
+
+    union all
+
+    select
+        security_id,
+        statement,
+        known_at,
+        usable_at
+
+    from quarters
+
+),
+
 -- which publication of each statement was the newest at the moment, then the numbers by that key
 located as (
 
@@ -302,7 +382,7 @@ located as (
         {%- endfor %}
         max(usable_at) as usable_at
 
-    from quarters
+    from publications
 
     group by security_id, known_at
 
