@@ -3,7 +3,7 @@
     For the others the companies' list gives today's: one row, valid from the first bar on and flagged is_snapshot, and
     nobody can tell from it what the sector was then. var sector_policy: snapshot serves today's sectors to all (for
     comparison only).
-    Grain: one row per security and valid_from. Source: int_companies, the vendors of var sector_vendors. -#}
+    Grain: one row per security and known_at. Source: int_companies, the vendors of var sector_vendors. -#}
 
 {%- if setting('sector_policy') not in ['of_the_date', 'snapshot'] %}
 {{ exceptions.raise_compiler_error("var sector_policy must be of_the_date or snapshot, got '" ~ setting('sector_policy') ~ "'. Correct it in dbt_project.yml or unset KAIROS__SECTOR_POLICY.") }}
@@ -58,15 +58,19 @@ vendors_with_history as (
 
 dated as (
 
+    -- of what was said before the first bar the newest counts, from that bar on
     select
         spells.security_id,
-        history.valid_from,
-        history.known_at,
+        greatest(history.valid_from, sessions.session_date) as valid_from,
+        greatest(history.known_at, sessions.closes_at) as known_at,
         history.sector,
         history.industry,
         history.is_snapshot
 
     from spells
+
+    inner join sessions
+        on spells.first_session_index = sessions.session_index
 
     inner join vendors_with_history
         on spells.vendor = vendors_with_history.vendor
@@ -75,6 +79,12 @@ dated as (
         on
             spells.vendor = history.vendor
             and spells.ticker = history.ticker
+
+    qualify
+        row_number() over (
+            partition by spells.security_id, greatest(history.known_at, sessions.closes_at)
+            order by history.valid_from desc
+        ) = 1
 
 ),
 
@@ -128,4 +138,4 @@ select
 
 from sectors
 
-order by security_id, valid_from
+order by security_id, known_at
