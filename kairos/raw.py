@@ -559,6 +559,8 @@ TABLES: tuple[Table, ...] = (
 
 VENDORS = tuple(sorted({table.vendor for table in TABLES} - {"market"}))
 MARKET_KEYS = ("keeps_delisted", "survivorship_biased")
+# Vendors whose files do not say to which day's splits their prices or counts are adjusted.
+ON_A_BASIS = ("yahoo", "simfin")
 # Beside the vendors' folders a simulated market has what its simulator knew: no source, and nothing to speak of.
 NOT_READ = ("truth.parquet",)
 
@@ -793,7 +795,8 @@ def _check_market_files(
                 f"{label}: {len(twice)} key(s) ({', '.join(table.key)}) stand on more than one row (example: "
                 f"'{twice[0][0]}', {twice[0][1]} rows). Keep one row each."
             )
-    if not files[_table("market", "basis")]:
+    is_adjusted = any(files[table] for table in TABLES if table.vendor in ON_A_BASIS)
+    if is_adjusted and not files[_table("market", "basis")]:
         notices.append(
             "This market has no basis.csv: each file is taken to be adjusted to every split delivered. If it is older"
             " than that, name its date (dataset, basis_date), or market values will be wrong by the splits since."

@@ -480,6 +480,7 @@ unsplit as (
         counted.security_id,
         counted.known_at,
         counted.shares_period_end_date,
+        counted.shares_basic,
         counted.shares_basic / coalesce(share_factors.share_factor, 1) as shares_unsplit
 
     from counted
@@ -503,6 +504,74 @@ unsteady as (
 
 ),
 
+-- a first count has no accepted one to be held against: it is held against the shares behind its own quarter's earnings
+-- per share, and 100 times apart it cannot be
+first_counts as (
+
+    select
+        security_id,
+        min(known_at) as known_at,
+        min_by(shares_period_end_date, known_at) as period_end_date,
+        min_by(shares_basic, known_at) as shares_basic
+
+    from unsplit
+
+    where shares_basic is not null
+
+    group by security_id
+
+),
+
+earnings as (
+
+    select
+        first_counts.security_id,
+        first_counts.shares_basic,
+        max_by(
+            abs(reported.net_income / reported.eps_diluted), reported.version
+        ) as shares_behind_earnings
+
+    from first_counts
+
+    inner join {{ ref('int_fundamentals') }} as reported
+        on
+            first_counts.security_id = reported.security_id
+            and first_counts.period_end_date = reported.period_end_date
+            and first_counts.known_at >= reported.known_at
+
+    where
+        reported.statement = 'income'
+        and reported.net_income <> 0
+        and reported.eps_diluted <> 0
+
+    group by first_counts.security_id, first_counts.shares_basic
+
+),
+
+impossible_firsts as (
+
+    select security_id
+
+    from earnings
+
+    where shares_basic not between shares_behind_earnings / 100 and shares_behind_earnings * 100
+
+),
+
+doubtful as (
+
+    select security_id
+
+    from unsteady
+
+    union
+
+    select security_id
+
+    from impossible_firsts
+
+),
+
 counts as (
 
     select
@@ -518,8 +587,8 @@ counts as (
 
     from unsplit
 
-    semi join unsteady
-        on unsplit.security_id = unsteady.security_id
+    semi join doubtful
+        on unsplit.security_id = doubtful.security_id
 
     where shares_unsplit is not null
 
@@ -529,11 +598,17 @@ counts as (
 
 jumpy as (
 
-    select distinct security_id
+    select security_id
 
     from counts
 
     where is_jump
+
+    union
+
+    select security_id
+
+    from impossible_firsts
 
 ),
 
@@ -551,17 +626,21 @@ jumpy_counts as (
 walk as (
 
     select
-        security_id,
-        step,
-        known_at,
-        shares_unsplit as accepted,
-        null::double as doubted,
-        null::date as doubted_period_end_date,
-        false as is_suspect
+        jumpy_counts.security_id,
+        jumpy_counts.step,
+        jumpy_counts.known_at,
+        case when impossible_firsts.security_id is null then jumpy_counts.shares_unsplit end as accepted,
+        case when impossible_firsts.security_id is not null then jumpy_counts.shares_unsplit end as doubted,
+        case when impossible_firsts.security_id is not null then jumpy_counts.period_end_date end
+            as doubted_period_end_date,
+        impossible_firsts.security_id is not null as is_suspect
 
     from jumpy_counts
 
-    where step = 1
+    left join impossible_firsts
+        on jumpy_counts.security_id = impossible_firsts.security_id
+
+    where jumpy_counts.step = 1
 
     union all
 
@@ -582,13 +661,21 @@ walk as (
             next_count.shares_unsplit,
             next_count.period_end_date,
             walk.accepted,
-            -- neither near the last accepted one nor a later quarter that confirms the doubted one
-            next_count.shares_unsplit not between walk.accepted / 1.6 and walk.accepted * 1.6
-            and coalesce(
-                next_count.shares_unsplit not between walk.doubted / 1.6 and walk.doubted * 1.6
-                or next_count.period_end_date <= walk.doubted_period_end_date,
-                true
-            ) as is_suspect
+            -- neither near the last accepted one nor a later quarter that confirms the doubted one; where none was
+            -- ever accepted, the first that is not the doubted one over again in the same quarter
+            case
+                when walk.accepted is null
+                    then
+                        next_count.shares_unsplit between walk.doubted / 1.6 and walk.doubted * 1.6
+                        and next_count.period_end_date <= walk.doubted_period_end_date
+                else
+                    next_count.shares_unsplit not between walk.accepted / 1.6 and walk.accepted * 1.6
+                    and coalesce(
+                        next_count.shares_unsplit not between walk.doubted / 1.6 and walk.doubted * 1.6
+                        or next_count.period_end_date <= walk.doubted_period_end_date,
+                        true
+                    )
+            end as is_suspect
 
         from walk
 

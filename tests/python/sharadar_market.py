@@ -143,6 +143,7 @@ def companies() -> dict[str, Company]:
         "moved": Company("13", [(0, "SECT")], sectors=[(0, "Energy"), (280, "Utilities")]),
         "preferred": Company("14", [(0, "PLAIN-P")], category="Domestic Preferred Stock"),
         "miscounted": Company("15", [(0, "COUN")]),
+        "young": Company("17", [(0, "YUNG")], first=240),
         "spy": Company("16", [(0, "SPY")], category="ETF", table="SFP", exchange="NYSEARCA", sectors=[]),
     }
     for k, company in enumerate(made.values()):
@@ -164,9 +165,11 @@ def companies() -> dict[str, Company]:
     quarters.append(
         second | {"dimension": "MRQ", "datekey": second["reportperiod"], "netinc": 4e7, "equity": 2.5e9, "revenue": 7.0}
     )
-    # counts a million times too small: one quarter's in mid-life
-    odd = next(q for q in made["miscounted"].quarters if q["reportperiod"] == datetime.date(2018, 12, 31))
-    odd["sharesbas"] /= 1e6
+    # counts a million times too small: one quarter's in mid-life, and the first there ever was
+    made["young"].quarters = [q for q in made["young"].quarters if q["reportperiod"] >= datetime.date(2018, 12, 31)]
+    for name in ("miscounted", "young"):
+        odd = next(q for q in made[name].quarters if q["reportperiod"] == datetime.date(2018, 12, 31))
+        odd["sharesbas"] /= 1e6
     return made
 
 

@@ -262,6 +262,12 @@ def test_columns_of_a_vendor_that_nobody_reads_pass_without_a_word(tmp_path):
     assert "sharadar/SF1.csv lacks 'revenue', which sharadar's table sf1 must have." in refusal(tmp_path)
 
 
+def test_a_basis_is_missed_only_where_a_file_needs_one(market, tmp_path):
+    assert "This market has no basis.csv" in notices(market)
+    write(tmp_path / "other", "sharadar/SEP.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,3.0,2020-01-03\n")
+    assert "basis.csv" not in notices(tmp_path / "other")
+
+
 def test_what_a_simulator_knew_is_neither_read_nor_mentioned(market):
     write_parquet(market, "truth.parquet", "select 'A' as ticker, 0.1 as expected_fwd_ret_5d")
     assert "truth" not in notices(market)
