@@ -59,9 +59,10 @@ OWN_VOL = 0.0150  # median over companies
 OWN_VOL_SPREAD = 0.33
 STRESS_OWN_VOL = 1.3
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
-VALUE_IGNORES = 0.80  # share of an own shock that is not news about value
+VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
-HALF_LIFE = {"q": 400, "z": 800, "c": 60, "n": 40, "m": 80, "s": 6, "vol": 25, "turn": 15}
+HALF_LIFE = {"q": 600, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 25, "turn": 15}
+TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
 POP = (0.020, 0.015)  # reaction to a filing's surprise on the first and on the second session after it
 
 
@@ -76,14 +77,14 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00075, 0.02, (1.0, 1.5)),
-    "q": Premium(0.00022, 0.02, (0.9, 1.6)),
-    "m": Premium(0.00024, 0.04, (1.2, -0.5)),
-    "s": Premium(0.00030, 0.04, (0.9, 1.6)),
-    "c": Premium(-0.00014),
-    "n": Premium(0.00012),
-    "dq": Premium(0.00050, 0.02),
-    "z": Premium(0.00040, 0.0, (1.0, 1.0), 0.3),
+    "d": Premium(0.00085, 0.02, (1.0, 1.4)),
+    "q": Premium(0.00026, 0.02, (0.9, 1.5)),
+    "m": Premium(0.00022, 0.02, (1.1, 0.0)),
+    "s": Premium(0.00105, 0.02, (0.9, 1.5)),
+    "c": Premium(-0.00007),
+    "n": Premium(0.00007),
+    "dq": Premium(0.00060, 0.02),
+    "z": Premium(0.00025, 0.0, (1.0, 1.0), 0.3),
 }
 
 
@@ -331,7 +332,7 @@ def simulate(world: World, numbers: range) -> States:
     own_vol = np.array([t.own_vol for t in traits]) * np.exp(0.35 * swing - 0.06) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
-    unit = np.clip(shocks, -4, 4)
+    unit = np.clip(own / TYPICAL_SHOCK, -5, 5)
     x = {
         "q": ar1(normal[1], decay_of("q")),
         "z": ar1(normal[2], decay_of("z")),
@@ -374,17 +375,17 @@ def draw_traits(rng: np.random.Generator) -> Traits:
     turnover = 0.0050 * np.exp(0.45 * normal[1])
     return Traits(
         value_usd=value,
-        price=np.exp(np.log(38) + 0.7 * normal[2] - 0.25 * small),
+        price=np.exp(np.log(30) + 0.8 * normal[2] - 0.25 * small),
         beta=float(np.clip(1.0 + 0.32 * normal[3], 0.25, 2.2)),
         own_vol=OWN_VOL * np.exp(OWN_VOL_SPREAD * (0.75 * normal[4] + 0.66 * small)),
         half_spread=0.0004 * np.exp(0.9 * small + 0.3 * normal[5]),
         turnover=turnover,
         dividend_yield=0.005 * np.exp(0.4 * normal[6]) if rng.random() < 0.45 else 0.0,
         issuance=0.005 + 0.025 * normal[7],
-        earnings_yield=0.055 * np.exp(0.30 * normal[8]),
-        sales_yield=0.75 * np.exp(0.55 * normal[9]),
-        book_yield=0.45 * np.exp(0.35 * normal[10]),
-        leverage=1.3 + 1.4 * np.exp(0.5 * normal[11]),
+        earnings_yield=0.055 * np.exp(0.15 * normal[8]),
+        sales_yield=0.75 * np.exp(0.35 * normal[9]),
+        book_yield=0.45 * np.exp(0.15 * normal[10]),
+        leverage=1.8 + 0.8 * np.exp(0.35 * normal[11]),
         gross_margin=0.40 + 0.06 * normal[12],
         current_ratio=1.7 * np.exp(0.12 * normal[13]),
         short_base=0.028 * np.exp(0.5 * rng.standard_normal()),
@@ -569,7 +570,7 @@ def splits_of(rng: np.random.Generator, level: np.ndarray) -> np.ndarray:
     top = rng.uniform(110, 420)
     while True:
         price = level[start:] / taken
-        outside = np.flatnonzero((price > top) | (price < 1.3))
+        outside = np.flatnonzero((price > top) | (price < 2.5))
         if not outside.size:
             return split
         at = start + int(outside[0]) + int(rng.integers(15, 45))
@@ -672,7 +673,7 @@ def statements(
     assets = equity * traits.leverage * np.exp(0.03 * noise[1])
     liabilities = assets - equity
     debt = 0.45 * liabilities
-    net_income = scale / 4 * (traits.earnings_yield + 0.022 * states.q[at, column] + 0.010 * noise[2])
+    net_income = scale / 4 * (traits.earnings_yield + 0.022 * states.q[at, column] + 0.006 * noise[2])
     revenue = scale / 4 * traits.sales_yield * np.exp(0.04 * noise[3]) * (1 + 0.10 * season)
     margin = np.clip(traits.gross_margin + 0.10 * states.z[at, column] + 0.008 * noise[4], 0.03, 0.97)
     liabilities_current = 0.30 * liabilities
