@@ -137,7 +137,7 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
 
     sector = rng.choice(len(SECTORS), N, p=SECTOR_WEIGHTS)
     sizes = np.array([len(names) for names in SECTORS.values()])
-    months = rng.choice([12, 1, 3, 6, 9, 10], N, p=[0.72, 0.06, 0.05, 0.08, 0.06, 0.03])
+    months = rng.choice([12, 1, 3, 6, 9, 10], N, p=[0.68, 0.08, 0.05, 0.08, 0.06, 0.05])
     return Registry(
         root=symbols,
         name=[f"{symbols[k].capitalize()} {SUFFIXES[rng.integers(len(SUFFIXES))]}" for k in range(N)],

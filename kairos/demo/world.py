@@ -55,13 +55,13 @@ DRIFT = 0.00025
 STAY = np.array([1 - 1 / 260, 1 - 1 / 55])  # regimes: calm, stress
 MARKET_VOL = np.array([0.0075, 0.0185])
 SECTOR_VOL = np.array([0.0055, 0.0080])
-OWN_VOL = 0.0150  # median over companies
+OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
 STRESS_OWN_VOL = 1.3
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
 VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
-HALF_LIFE = {"q": 600, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 25, "turn": 15}
+HALF_LIFE = {"q": 600, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
 POP = (0.020, 0.015)  # reaction to a filing's surprise on the first and on the second session after it
 
@@ -77,14 +77,14 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00085, 0.02, (1.0, 1.4)),
-    "q": Premium(0.00026, 0.02, (0.9, 1.5)),
-    "m": Premium(0.00022, 0.02, (1.1, 0.0)),
-    "s": Premium(0.00105, 0.02, (0.9, 1.5)),
+    "d": Premium(0.00076, 0.02, (1.0, 1.4)),
+    "q": Premium(0.00024, 0.02, (0.9, 1.5)),
+    "m": Premium(0.00019, 0.02, (1.1, 0.0)),
+    "s": Premium(0.00076, 0.02, (0.9, 1.5)),
     "c": Premium(-0.00007),
     "n": Premium(0.00007),
-    "dq": Premium(0.00060, 0.02),
-    "z": Premium(0.00025, 0.0, (1.0, 1.0), 0.3),
+    "dq": Premium(0.00050, 0.02),
+    "z": Premium(0.00028, 0.0, (1.0, 1.0), 0.3),
 }
 
 
@@ -318,18 +318,18 @@ def simulate(world: World, numbers: range) -> States:
     """States and returns of a chunk of companies."""
     paths, seed = world.paths, world.seed
     L, n = len(paths.days), len(numbers)
-    normal = np.empty((8, L, n))
+    normal = np.empty((9, L, n))
     shocks = np.empty((L, n))
     traits, filings = [], []
     for column, number in enumerate(numbers):
         rng = rng_of(seed, 10, number)
         traits.append(draw_traits(rng))
-        normal[:, :, column] = rng.standard_normal((8, L))
+        normal[:, :, column] = rng.standard_normal((9, L))
         shocks[:, column] = student(rng, L)
         filings.append(draw_filings(rng_of(seed, 11, number), world, number, traits[-1]))
-    swing = ar1(normal[0], decay_of("vol"))
+    swing = 0.46 * ar1(normal[0], decay_of("vol")) + 0.45 * ar1(normal[8], decay_of("burst"))
     stress = np.where(paths.regime == 1, STRESS_OWN_VOL, 1.0)[:, None]
-    own_vol = np.array([t.own_vol for t in traits]) * np.exp(0.35 * swing - 0.06) * stress
+    own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.207) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
     unit = np.clip(own / TYPICAL_SHOCK, -5, 5)
@@ -412,13 +412,13 @@ def draw_filings(rng: np.random.Generator, world: World, number: int, traits: Tr
     Q = len(months)
     end = (months + 1).astype("datetime64[D]") - 1
     lag = np.where(quarter == 4, traits.lag + rng.integers(8, 30, Q), traits.lag + rng.integers(-3, 5, Q))
-    late = rng.random(Q) < 0.035
+    late = rng.random(Q) < 0.027
     lag = lag + np.where(late, rng.integers(35, 130, Q), 0)
     filed = end + lag.astype("timedelta64[D]")
     # nobody files on a weekend
     weekday = (filed.astype(int) + 3) % 7
     filed = filed + np.where(weekday > 4, 7 - weekday, 0).astype("timedelta64[D]")
-    after, surprise = rng.random(Q) < 0.6, rng.standard_normal(Q)
+    after, surprise = rng.random(Q) < 0.5, rng.standard_normal(Q)
     year = months.astype("datetime64[Y]").astype(int) + 1970 + (month > year_end)
     kept = (filed >= first - np.timedelta64(455, "D")) & (filed <= min(last, days[-1]))
     return Filings(end[kept], year[kept], quarter[kept], filed[kept], after[kept], surprise[kept])
