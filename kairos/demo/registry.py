@@ -25,7 +25,7 @@ SECTORS = {
     "Communication Services": ("Entertainment", "Telecom Services"),
     "Real Estate": ("REIT - Office", "REIT - Retail"),
 }
-SECTOR_WEIGHTS = np.array([0.17, 0.14, 0.14, 0.12, 0.07, 0.07, 0.07, 0.05, 0.11, 0.04, 0.02])
+SECTOR_WEIGHTS = np.array([0.18, 0.14, 0.14, 0.13, 0.07, 0.07, 0.07, 0.05, 0.11, 0.025, 0.015])
 ETFS = ("XTEK", "XHEA", "XIND", "XCYC", "XDEF", "XENE", "XMAT", "XUTI", "XFIN", "XCOM", "XREA")
 WINNERS, LOSERS = (list(SECTORS).index(name) for name in ("Communication Services", "Real Estate"))
 
@@ -33,7 +33,7 @@ LIVE_AT_START = 0.72
 DEATHS_A_YEAR = 0.035
 CAUSES = ("merger", "bankruptcy", "voluntary", "regulatory")
 CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)
-SPIN_OFFS_A_YEAR, RENAMES_A_YEAR, SECTOR_CHANGES_A_YEAR = 0.004, 0.012, 0.022  # per company
+SPIN_OFFS_A_YEAR, RENAMES_A_YEAR, SECTOR_CHANGES_A_YEAR = 0.004, 0.012, 0.13  # per company; of those up for another sector most stay
 REUSED_SYMBOLS = 1 / 800  # per company and year
 SHORTEST_LIFE = 60  # sessions
 EXCHANGES, EXCHANGE_WEIGHTS = ("NASDAQ", "NYSE", "NYSEMKT"), (0.48, 0.46, 0.06)

@@ -63,7 +63,8 @@ VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
 HALF_LIFE = {"q": 600, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
-POP = (0.020, 0.015)  # reaction to a filing's surprise on the first and on the second session after it
+RECLASSIFIED_AFTER, RECLASSIFIED_BEYOND = 900, 0.50  # sessions of past own returns, and their sum
+POP = (0.025, 0.030)  # reaction to a filing's surprise on the first and on the second session after it
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,13 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00076, 0.02, (1.0, 1.4)),
-    "q": Premium(0.00024, 0.02, (0.9, 1.5)),
-    "m": Premium(0.00019, 0.02, (1.1, 0.0)),
-    "s": Premium(0.00076, 0.02, (0.9, 1.5)),
+    "d": Premium(0.00095, 0.02, (1.0, 1.4)),
+    "q": Premium(0.00029, 0.02, (0.9, 1.5)),
+    "m": Premium(0.00021, 0.02, (1.1, 0.0)),
+    "s": Premium(0.00084, 0.02, (0.9, 1.5)),
     "c": Premium(-0.00007),
     "n": Premium(0.00007),
-    "dq": Premium(0.00050, 0.02),
+    "dq": Premium(0.00055, 0.02),
     "z": Premium(0.00028, 0.0, (1.0, 1.0), 0.3),
 }
 
@@ -438,14 +439,15 @@ def sectors_of(world: World, number: int, own: np.ndarray, L: int) -> np.ndarray
     sector = np.full(L, registry.sector[number])
     if registry.moves[number] >= 0:
         move = offset + registry.moves[number]
-        sector[move:] = target_sector(int(sector[0]), own[max(0, move - 500) : move].sum())
+        sector[move:] = target_sector(int(sector[0]), own[max(0, move - RECLASSIFIED_AFTER) : move].sum())
     return sector
 
 
 def target_sector(present: int, past: float) -> int:
-    """Winners become media companies, losers landlords; who is there already goes to technology."""
-    target = WINNERS if past > 0 else LOSERS
-    return target if target != present else 0
+    """Great winners become media companies, great losers landlords, all others stay."""
+    if abs(past) < RECLASSIFIED_BEYOND:
+        return present
+    return WINNERS if past > 0 else LOSERS
 
 
 def company(world: World, states: States, column: int, number: int) -> History:
@@ -642,8 +644,8 @@ def sector_history(world: World, number: int, sector: np.ndarray) -> dict:
     names = list(SECTORS)
     start = names[sector[0]]
     history = [(int(registry.first[number]), start, SECTORS[start][registry.industry[number]])]
-    if registry.moves[number] >= 0:
-        move = int(registry.moves[number])
+    move = int(registry.moves[number])
+    if move >= 0 and sector[offset + move] != sector[0]:
         name = names[sector[offset + move]]
         history.append((move, name, SECTORS[name][0]))
     return {"sectors": history, "snapshot": history[-1][1:]}
