@@ -33,7 +33,8 @@ LIVE_AT_START = 0.72
 DEATHS_A_YEAR = 0.035
 CAUSES = ("merger", "bankruptcy", "voluntary", "regulatory")
 CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)
-SPIN_OFFS_A_YEAR, RENAMES_A_YEAR, SECTOR_CHANGES_A_YEAR = 0.004, 0.012, 0.13  # per company; of those up for another sector most stay
+SPIN_OFFS_A_YEAR, RENAMES_A_YEAR = 0.004, 0.012  # per company
+SECTOR_REVIEWS = 0.8  # share of the companies whose sector is looked at again in the second half of the market
 REUSED_SYMBOLS = 1 / 800  # per company and year
 SHORTEST_LIFE = 60  # sessions
 EXCHANGES, EXCHANGE_WEIGHTS = ("NASDAQ", "NYSE", "NYSEMKT"), (0.48, 0.46, 0.06)
@@ -55,7 +56,7 @@ class Registry:
     parent: np.ndarray  # the company it was spun off from, -1 = none
     sector: np.ndarray
     industry: np.ndarray
-    moves: np.ndarray  # position of its change of sector
+    moves: np.ndarray  # position of the review of its sector, which most pass unchanged
     renamed: np.ndarray  # position of its change of symbol
     old_root: list[str]  # the symbol before that
     heir: np.ndarray  # the company that took over the symbol of a dead one, -1 = none
@@ -123,8 +124,8 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
     short = [short[k] for k in rng.permutation(len(short))]
     old_root = ["" if renamed[k] < 0 else short.pop() for k in range(N)]
     moves = np.full(N, -1)
-    for k in np.flatnonzero(rng.random(N) < 1 - np.exp(-SECTOR_CHANGES_A_YEAR * years)):
-        low, high = first[k] + 260, last[k] - 60
+    for k in np.flatnonzero(rng.random(N) < SECTOR_REVIEWS):
+        low, high = max(first[k] + 260, T // 2), last[k] - 20
         if low < high:
             moves[k] = rng.integers(low, high)
 

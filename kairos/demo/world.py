@@ -61,10 +61,10 @@ STRESS_OWN_VOL = 1.3
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
 VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
-HALF_LIFE = {"q": 600, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
+HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
-RECLASSIFIED_AFTER, RECLASSIFIED_BEYOND = 900, 0.50  # sessions of past own returns, and their sum
-POP = (0.025, 0.030)  # reaction to a filing's surprise on the first and on the second session after it
+RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what a company is taken for
+POP = (0.020, 0.055)  # reaction to a filing's surprise on the first and on the second session after it
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00095, 0.02, (1.0, 1.4)),
-    "q": Premium(0.00029, 0.02, (0.9, 1.5)),
+    "d": Premium(0.00098, 0.02, (1.0, 1.4)),
+    "q": Premium(0.00032, 0.02, (0.9, 1.5)),
     "m": Premium(0.00021, 0.02, (1.1, 0.0)),
-    "s": Premium(0.00084, 0.02, (0.9, 1.5)),
+    "s": Premium(0.00080, 0.02, (0.9, 1.5)),
     "c": Premium(-0.00007),
     "n": Premium(0.00007),
     "dq": Premium(0.00055, 0.02),
@@ -385,7 +385,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
         issuance=0.005 + 0.025 * normal[7],
         earnings_yield=0.055 * np.exp(0.15 * normal[8]),
         sales_yield=0.75 * np.exp(0.35 * normal[9]),
-        book_yield=0.45 * np.exp(0.15 * normal[10]),
+        book_yield=0.45 * np.exp(0.10 * normal[10]),
         leverage=1.8 + 0.8 * np.exp(0.35 * normal[11]),
         gross_margin=0.40 + 0.06 * normal[12],
         current_ratio=1.7 * np.exp(0.12 * normal[13]),
@@ -439,7 +439,7 @@ def sectors_of(world: World, number: int, own: np.ndarray, L: int) -> np.ndarray
     sector = np.full(L, registry.sector[number])
     if registry.moves[number] >= 0:
         move = offset + registry.moves[number]
-        sector[move:] = target_sector(int(sector[0]), own[max(0, move - RECLASSIFIED_AFTER) : move].sum())
+        sector[move:] = target_sector(int(sector[0]), own[offset + registry.first[number] : move].sum())
     return sector
 
 
@@ -671,7 +671,7 @@ def statements(
     noise = rng.standard_normal((10, Q))
     scale = np.exp(value[at] + states.d[at, column])
     season = np.array([-0.3, -0.1, 0.0, 0.4])[filing.fiscal_quarter - 1]
-    equity = scale * traits.book_yield * np.exp(0.05 * noise[0])
+    equity = scale * traits.book_yield * np.exp(0.03 * noise[0])
     assets = equity * traits.leverage * np.exp(0.03 * noise[1])
     liabilities = assets - equity
     debt = 0.45 * liabilities
