@@ -29,7 +29,7 @@ SECTOR_WEIGHTS = np.array([0.18, 0.14, 0.14, 0.13, 0.07, 0.07, 0.07, 0.05, 0.11,
 ETFS = ("XTEK", "XHEA", "XIND", "XCYC", "XDEF", "XENE", "XMAT", "XUTI", "XFIN", "XCOM", "XREA")
 WINNERS, LOSERS = (list(SECTORS).index(name) for name in ("Communication Services", "Real Estate"))
 
-LIVE_AT_START = 0.72
+LIVE_AT_START = 0.78
 DEATHS_A_YEAR = 0.035
 CAUSES = ("merger", "bankruptcy", "voluntary", "regulatory")
 CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)

@@ -53,7 +53,7 @@ CHUNK = 50  # companies simulated together; no number depends on it
 # ---- parameters of the returns; per session, log units
 DRIFT = 0.00025
 STAY = np.array([1 - 1 / 260, 1 - 1 / 55])  # regimes: calm, stress
-MARKET_VOL = np.array([0.0075, 0.0185])
+MARKET_VOL = np.array([0.0078, 0.0192])
 SECTOR_VOL = np.array([0.0055, 0.0080])
 OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
@@ -64,7 +64,10 @@ VALUE_NOISE = 0.012
 HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
 RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what a company is taken for
-POP = (0.020, 0.055)  # reaction to a filing's surprise on the first and on the second session after it
+# Reactions to a filing: to its headline, which shows in no statement, on the first session, and to the surprise in its
+# accounts, at once by day and on the second session for what comes in the evening: inside the window of a label decided
+# on the filing's own date, and over before a filing known by its date alone may be used.
+HEADLINE, POP_DAY, POP_EVENING = 0.035, 0.035, 0.055
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00098, 0.02, (1.0, 1.4)),
-    "q": Premium(0.00032, 0.02, (0.9, 1.5)),
+    "d": Premium(0.00095, 0.02, (1.0, 1.4)),
+    "q": Premium(0.00031, 0.02, (0.9, 1.5)),
     "m": Premium(0.00021, 0.02, (1.1, 0.0)),
     "s": Premium(0.00080, 0.02, (0.9, 1.5)),
     "c": Premium(-0.00007),
@@ -166,7 +169,7 @@ def common_paths(days: np.ndarray, T: int, seed: int, signal: float) -> Paths:
     for t in range(1, L):
         stays = leaves[t] < STAY[regime[t - 1]]
         regime[t] = regime[t - 1] if stays else 1 - regime[t - 1]
-    swing = np.exp(0.30 * ar1(rng.standard_normal(L), 0.5 ** (1 / 20)) - 0.045)
+    swing = np.exp(0.40 * ar1(rng.standard_normal(L), 0.5 ** (1 / 30)) - 0.08)
     market = MARKET_VOL[regime] * swing * student(rng, L)
     sectors = SECTOR_VOL[regime][:, None] * student(rng, (L, len(SECTORS)))
     ahead = L + max(HORIZONS) + ENTRY_LAG
@@ -312,7 +315,8 @@ class Filings:
     fiscal_quarter: np.ndarray
     filed: np.ndarray
     is_after_close: np.ndarray
-    surprise: np.ndarray  # unit variance
+    surprise: np.ndarray  # in its accounts, unit variance
+    headline: np.ndarray  # unit variance
 
 
 def simulate(world: World, numbers: range) -> States:
@@ -328,9 +332,9 @@ def simulate(world: World, numbers: range) -> States:
         normal[:, :, column] = rng.standard_normal((9, L))
         shocks[:, column] = student(rng, L)
         filings.append(draw_filings(rng_of(seed, 11, number), world, number, traits[-1]))
-    swing = 0.46 * ar1(normal[0], decay_of("vol")) + 0.45 * ar1(normal[8], decay_of("burst"))
+    swing = 0.52 * ar1(normal[0], decay_of("vol")) + 0.45 * ar1(normal[8], decay_of("burst"))
     stress = np.where(paths.regime == 1, STRESS_OWN_VOL, 1.0)[:, None]
-    own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.207) * stress
+    own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.236) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
     unit = np.clip(own / TYPICAL_SHOCK, -5, 5)
@@ -352,8 +356,11 @@ def simulate(world: World, numbers: range) -> States:
     log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + own
     log_return[1:] += drift[:-1]
     for column, filing in enumerate(filings):
-        for session, reaction in zip(reactions(paths.days, filing), POP, strict=True):
-            np.add.at(log_return[:, column], session, reaction * filing.surprise)
+        first, second = reactions(paths.days, filing)
+        np.add.at(log_return[:, column], first, HEADLINE * filing.headline)
+        by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
+        np.add.at(log_return[:, column], first, by_day * filing.surprise)
+        np.add.at(log_return[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
     return States(
         traits, filings, log_return, own, own_vol, np.exp(expected + horizon) - 1,
         x["d"], x["q"], x["z"], x["c"], x["n"], ar1(normal[6], decay_of("turn")) + 0.6 * normal[7], sector,
@@ -379,15 +386,15 @@ def draw_traits(rng: np.random.Generator) -> Traits:
         price=np.exp(np.log(30) + 0.8 * normal[2] - 0.25 * small),
         beta=float(np.clip(1.0 + 0.32 * normal[3], 0.25, 2.2)),
         own_vol=OWN_VOL * np.exp(OWN_VOL_SPREAD * (0.75 * normal[4] + 0.66 * small)),
-        half_spread=0.0004 * np.exp(0.9 * small + 0.3 * normal[5]),
+        half_spread=0.0010 * np.exp(0.9 * small + 0.3 * normal[5]),
         turnover=turnover,
         dividend_yield=0.005 * np.exp(0.4 * normal[6]) if rng.random() < 0.45 else 0.0,
         issuance=0.005 + 0.025 * normal[7],
         earnings_yield=0.055 * np.exp(0.15 * normal[8]),
-        sales_yield=0.75 * np.exp(0.35 * normal[9]),
+        sales_yield=0.75 * np.exp(0.15 * normal[9]),
         book_yield=0.45 * np.exp(0.10 * normal[10]),
-        leverage=1.8 + 0.8 * np.exp(0.35 * normal[11]),
-        gross_margin=0.40 + 0.06 * normal[12],
+        leverage=1.8 + 0.8 * np.exp(0.15 * normal[11]),
+        gross_margin=0.40 + 0.02 * normal[12],
         current_ratio=1.7 * np.exp(0.12 * normal[13]),
         short_base=0.028 * np.exp(0.5 * rng.standard_normal()),
         held_base=float(np.clip(0.62 - 0.12 * small + 0.1 * rng.standard_normal(), 0.05, 0.95)),
@@ -419,10 +426,10 @@ def draw_filings(rng: np.random.Generator, world: World, number: int, traits: Tr
     # nobody files on a weekend
     weekday = (filed.astype(int) + 3) % 7
     filed = filed + np.where(weekday > 4, 7 - weekday, 0).astype("timedelta64[D]")
-    after, surprise = rng.random(Q) < 0.5, rng.standard_normal(Q)
+    after, surprise, headline = rng.random(Q) < 0.5, rng.standard_normal(Q), rng.standard_normal(Q)
     year = months.astype("datetime64[Y]").astype(int) + 1970 + (month > year_end)
     kept = (filed >= first - np.timedelta64(455, "D")) & (filed <= min(last, days[-1]))
-    return Filings(end[kept], year[kept], quarter[kept], filed[kept], after[kept], surprise[kept])
+    return Filings(end[kept], year[kept], quarter[kept], filed[kept], after[kept], surprise[kept], headline[kept])
 
 
 def reactions(days: np.ndarray, filing: Filings) -> tuple[np.ndarray, np.ndarray]:
