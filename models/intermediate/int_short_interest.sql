@@ -1,9 +1,12 @@
 {#- Short positions of all vendors, linked to securities; what is delivered later for the same settlement date is
     one more version of it. A row first seen long after it settled is stale when it comes and is never served.
-    Positions stand on the splits of the settlement date, the float on those of the day it was seen (seen on a 10:1
-    split between the two).
+    Positions stand on the splits of the settlement date, the float on those of the day it was seen (a 10:1 split lay
+    between the two). A position of less than a twentieth of the largest one seen lately, where that was a million or more,
+    is another security's under the same ticker (a table showed preferred shares so) and is not served either.
     Grain: one row per security, settlement_date and version (the newest version is the largest). Source: the
     vendors of var short_interest_vendors. -#}
+
+{%- set staleness_days = setting('short_interest_staleness_days') | int %}
 
 with
 
@@ -79,6 +82,22 @@ on_one_basis as (
 
     {{ as_of_join('on_settlement', 'split_factors', left_at='seen_date', right_at='split_date') }}
 
+),
+
+-- the largest position seen lately, this one included
+seen_lately as (
+
+    select
+        *,
+        shares_short / factor_at_settlement as shares_short_unsplit,
+        max(shares_short / factor_at_settlement) over (
+            partition by security_id
+            order by known_at
+            range between interval {{ staleness_days }} day preceding and current row
+        ) as largest_unsplit
+
+    from on_one_basis
+
 )
 
 select
@@ -95,7 +114,8 @@ select
     usable_at,
     is_known_at_assumed,
     is_restated_value,
-    known_at::date - settlement_date > {{ setting('short_interest_staleness_days') | int }} as is_stale_when_known,
+    known_at::date - settlement_date > {{ staleness_days }} as is_stale_when_known,
+    largest_unsplit >= 1000000 and shares_short_unsplit < largest_unsplit / 20 as is_suspect,
 
     ---------- origin
     vendor,
@@ -103,7 +123,7 @@ select
 
     ---------- positions; large ones come rounded to 10,000
     shares_short,
-    shares_short / factor_at_settlement as shares_short_unsplit,
+    shares_short_unsplit,
     shares_short >= 1000000 and shares_short % 10000 = 0 as is_rounded,
     float_shares,
     float_shares / factor_when_seen as float_shares_unsplit,
@@ -111,6 +131,6 @@ select
     average_daily_volume_shares,
     days_to_cover
 
-from on_one_basis
+from seen_lately
 
 order by security_id, settlement_date, version

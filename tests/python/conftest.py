@@ -35,6 +35,8 @@ KEYED_FILES = {
     "simfin/us-cashflow-quarterly.parquet": "Ticker",
     "simfin/us-companies.parquet": "Ticker",
     "sp500/membership.parquet": "ticker",
+    "finnhub/insider_transactions.parquet": "symbol",
+    "short_interest/short_interest.parquet": "symbol",
 }
 WHOLE_FILES = ["basis.csv", "market.csv", "spin_offs.csv", "simfin/industries.parquet", "cboe/VIX_History.parquet"]
 

@@ -209,10 +209,10 @@ def test_collector_refuses_families_with_other_rows(missing):
         con.execute(
             "create table intermediate.int_universe as select *, true as is_member from intermediate.int_prices"
         )
-        for name in ["price", "momentum", "volatility", "beta", "fundamental"]:
+        for name in ["price", "momentum", "volatility", "beta", "fundamental", "alternative"]:
             con.execute(
                 f"""create table features.feat_{name} as select as_of_date, security_id, 1.0 as x_{name}
-                {", known_at" if name == "fundamental" else ""}
+                {", known_at" if name in ("fundamental", "alternative") else ""}
                 from intermediate.int_prices order by security_id, as_of_date"""
             )
         compiled.build(con, ["features"])
