@@ -1,12 +1,13 @@
 {#- Insiders, short interest and institutional holdings, as far as they were known at the close of as_of_date.
-    Grain: one row per (as_of_date, security_id), all rows of int_prices in their order.
-    Source: Lakonishok and Lee (2001), Review of Financial Studies 14(1); Boehmer, Jones and Zhang (2008), Journal of Finance
-    63(2); Gompers and Metrick (2001), Quarterly Journal of Economics 116(1).
-    Three as-of joins on tables of steps, each followed by its staleness rule. Counts of shares and volume are brought to the
-    day's own splits. Where no file covers a name its insider features are NULL, and 0 only where a file that goes on has
-    nothing of it. Sums over a date are exact decimals of values brought to [0, 1] by the date's limits, so that no bit
-    depends on their order. -#}
+    Grain: one row per (as_of_date, security_id), all rows of int_prices in their order. Source: Lakonishok and Lee
+    (2001), Review of Financial Studies 14(1); Boehmer, Jones and Zhang (2008), Journal of Finance 63(2); Gompers
+    and Metrick (2001), Quarterly Journal of Economics 116(1). Three as-of joins on tables of steps, each followed
+    by its staleness rule. Counts of shares and volume are brought to the day's own splits. Where no file covers a
+    name its insider features are NULL, and 0 only where a file that goes on has nothing of it. Sums over a date are
+    exact decimals of values brought to [0, 1] by the date's limits, so that no bit depends on their order. -#}
 
+{%- set short_interest_days = setting('short_interest_staleness_days') | int %}
+{%- set holdings_days = setting('holdings_staleness_days') | int %}
 {%- set nets = ['insider_net_count_90d', 'insider_net_shares_90d', 'insider_net_value_90d'] %}
 
 with
@@ -59,7 +60,8 @@ volumes as (
         security_id,
         known_at,
         decided_at,
-        case when row_in_run >= 20 then {{ rolling_sum('volume_shares', 20) }} / 20 * volume_multiplier end as sma_20_volume
+        case when row_in_run >= 20 then {{ rolling_sum('volume_shares', 20) }} / 20 * volume_multiplier end
+            as sma_20_volume
 
     from prices_16
 
@@ -95,7 +97,7 @@ served as (
         ---------- short positions, while they are fresh
         shorts_by_row.settlement_date - shorts_by_row.previous_settlement_date as settlement_days,
         case
-            when volumes.as_of_date - shorts_by_row.known_at::date <= {{ setting('short_interest_staleness_days') | int }}
+            when volumes.as_of_date - shorts_by_row.known_at::date <= {{ short_interest_days }}
                 then shorts_by_row.shares_short_unsplit * shorts_by_row.share_multiplier
         end as shares_short,
         shorts_by_row.previous_shares_short_unsplit * shorts_by_row.share_multiplier as previous_shares_short,
@@ -104,7 +106,7 @@ served as (
         ---------- holdings, while they are fresh
         holdings_by_row.period_end_date - holdings_by_row.previous_period_end_date as quarter_days,
         case
-            when volumes.as_of_date - holdings_by_row.known_at::date <= {{ setting('holdings_staleness_days') | int }}
+            when volumes.as_of_date - holdings_by_row.known_at::date <= {{ holdings_days }}
                 then holdings_by_row.shares_held_unsplit * holdings_by_row.share_multiplier
         end as shares_held,
         holdings_by_row.previous_shares_held_unsplit * holdings_by_row.share_multiplier as previous_shares_held
@@ -143,7 +145,7 @@ ratios as (
         shares_short / nullif(coalesce(float_shares, shares), 0) as short_interest_ratio,
         shares_short / nullif(sma_20_volume, 0) as days_to_cover,
         case
-            when settlement_days <= {{ setting('short_interest_staleness_days') | int }}
+            when settlement_days <= {{ short_interest_days }}
                 then shares_short / nullif(previous_shares_short, 0) - 1
         end as short_interest_change,
 
@@ -214,26 +216,32 @@ ratios as (
 
 ),
 
+{{ net }}_spreads as (
+
+    select
+        as_of_date,
+        sum((deviation * deviation)::decimal(38, 30))::double / nullif(any_value(names) - 1, 0) as variance
+
+    from {{ net }}_deviations
+
+    group by as_of_date
+
+),
+
 {{ net }}_z as (
 
     select
         deviations.as_of_date,
         deviations.security_id,
         case
-            when spread.variance > 0 then deviations.deviation / sqrt(spread.variance)
-            when spread.variance = 0 then 0
+            when spreads.variance > 0 then deviations.deviation / sqrt(spreads.variance)
+            when spreads.variance = 0 then 0
         end as z
 
     from {{ net }}_deviations as deviations
 
-    inner join (
-        select
-            as_of_date,
-            sum((deviation * deviation)::decimal(38, 30))::double / nullif(any_value(names) - 1, 0) as variance
-        from {{ net }}_deviations
-        group by as_of_date
-    ) as spread
-        on deviations.as_of_date = spread.as_of_date
+    inner join {{ net }}_spreads as spreads
+        on deviations.as_of_date = spreads.as_of_date
 
 ),
 {% endfor %}
@@ -246,9 +254,15 @@ composites as (
 
     from insider_net_count_90d_z
 
-    inner join insider_net_shares_90d_z using (as_of_date, security_id)
+    inner join insider_net_shares_90d_z
+        on
+            insider_net_count_90d_z.as_of_date = insider_net_shares_90d_z.as_of_date
+            and insider_net_count_90d_z.security_id = insider_net_shares_90d_z.security_id
 
-    inner join insider_net_value_90d_z using (as_of_date, security_id)
+    inner join insider_net_value_90d_z
+        on
+            insider_net_count_90d_z.as_of_date = insider_net_value_90d_z.as_of_date
+            and insider_net_count_90d_z.security_id = insider_net_value_90d_z.security_id
 
 )
 

@@ -1,10 +1,12 @@
-{#- What insiders bought and sold in the market over 90 calendar days, from each moment on at which that changes: when a form
-    becomes known its trades come in, 90 days later they go. Sums are exact decimals, so that what has come and gone leaves
-    nothing behind. Shares are summed with every split undone; share_multiplier brings them to the moment.
-    A security is covered from the first row of a file that names it (whatever its code) as long as the file goes on: its
-    newest row is at most 45 days old. Where no file covers it nothing is said, for a file that covers little says little.
-    Grain: one row per (security_id, effective_at): a form comes or goes, coverage begins or ends, a split changes the unit.
-    Source: int_insider_transactions, int_insider_deliveries, int_split_factors, stg_<vendor>__insider_transactions. -#}
+{#- What insiders bought and sold in the market over 90 calendar days, from each moment on at which that changes:
+    when a form becomes known its trades come in, 90 days later they go. Sums are exact decimals, so that what has
+    come and gone leaves nothing behind. Shares are summed with every split undone; share_multiplier brings them to
+    the moment. A security is covered from the first row of a file that names it (whatever its code) as long as the
+    file goes on: its newest row is at most 45 days old. Where no file covers it nothing is said, for a file that
+    covers little says little.
+    Grain: one row per (security_id, effective_at): a form comes or goes, coverage begins or ends, a split changes
+    the unit. Source: int_insider_transactions, int_insider_deliveries, int_split_factors,
+    stg_<vendor>__insider_transactions. -#}
 
 {%- set window_days = 90 %}
 {%- set fresh_days = setting('insider_file_fresh_days') | int %}
@@ -150,10 +152,10 @@ changes as (
         security_id,
         known_at + interval {{ window_days }} day as effective_at,
         known_at,
-        0 as covering,
         {%- for item in sums %}
         -{{ item }} as {{ item }},
         {%- endfor %}
+        0 as covering
 
     from signed
 

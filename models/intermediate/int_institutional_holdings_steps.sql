@@ -1,8 +1,8 @@
-{#- The newest holdings of institutions known, from each moment on at which that changes, beside those of the quarter that
-    was the newest before it. Of several vendors that know a quarter the first in var holdings_vendors speaks. Counts have
-    every split undone; share_multiplier brings them to the moment.
-    Grain: one row per (security_id, effective_at): a quarter comes, or a split changes the unit.
-    Source: int_institutional_holdings, int_split_factors. -#}
+{#- The newest holdings of institutions known, from each moment on at which that changes, beside those of the
+    quarter that was the newest before it. Of several vendors that know a quarter the first in var holdings_vendors
+    speaks. Counts have every split undone; share_multiplier brings them to the moment.
+    Grain: one row per (security_id, effective_at): a quarter comes, or a split changes the unit. Source:
+    int_institutional_holdings, int_split_factors. -#}
 
 with
 

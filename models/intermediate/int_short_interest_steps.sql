@@ -1,8 +1,8 @@
-{#- The newest short position known, from each moment on at which that changes, beside the one that was the newest before
-    it. The newest is the newest by settlement date, in its newest version; what was stale when it came, or is in doubt, is left out.
-    Counts have every split undone; share_multiplier brings them to the moment.
-    Grain: one row per (security_id, effective_at): a report comes, or a split changes the unit.
-    Source: int_short_interest, int_split_factors. -#}
+{#- The newest short position known, from each moment on at which that changes, beside the one that was the newest
+    before it. The newest is the newest by settlement date, in its newest version; what was stale when it came, or
+    is in doubt, is left out. Counts have every split undone; share_multiplier brings them to the moment.
+    Grain: one row per (security_id, effective_at): a report comes, or a split changes the unit. Source:
+    int_short_interest, int_split_factors. -#}
 
 with
 
@@ -68,7 +68,9 @@ settled_before as (
             order by settlement_date
         ) as previous_settlement_date
 
-    from (select distinct security_id, settlement_date from newest)
+    from newest
+
+    group by security_id, settlement_date
 
 ),
 
