@@ -1,0 +1,161 @@
+"""Insiders, short interest and holdings under the lookahead proof: nothing known later moves a bit, and each of their
+time rules, broken on purpose, is caught.
+
+A small market gets the files of those vendors, in random sizes and lags. It is built whole and without what became
+known after a cut that lies between a trade and its form, a settlement and its report, a quarter's end and its holdings.
+"""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+from test_proof import broken_project
+
+from kairos.demo import write_market
+from kairos.proof import Builder, compare, delete_future, read_models, report
+
+CUT = datetime.date(2023, 5, 11)
+SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "3", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "30"}
+SELECT = ("+feat_alternative",)
+COMPARED = (
+    *("int_insider_deliveries", "int_insider_transactions", "int_short_interest", "int_institutional_holdings"),
+    *("int_insider_steps", "int_short_interest_steps", "int_institutional_holdings_steps", "feat_alternative"),
+)
+INSIDERS = "models/intermediate/int_insider_steps.sql"
+# what is broken -> (file, words there, other words), models to build again
+BREAKS = {
+    "forms served days before they were filed": (
+        ("macros/known_at.sql", "({{ date_expression }})::timestamp", "(({{ date_expression }}) - 4)::timestamp"),
+        "stg_finnhub__insider_transactions+,+feat_alternative",
+    ),
+    "trades of the 90 days to come": (
+        (
+            INSIDERS,
+            "known_at + interval {{ window_days }} day as effective_at",
+            "known_at - interval 9 day as effective_at",
+        ),
+        "int_insider_steps feat_alternative",
+    ),
+    "short interest served from its settlement": (
+        (
+            "models/staging/finra/stg_finra__checked_short_interest.sql",
+            "setting('short_interest_known_after_sessions') | int",
+            "0",
+        ),
+        "stg_finra__checked_short_interest+,+feat_alternative",
+    ),
+    "snapshots served from the settlement they show": (
+        (
+            "models/staging/short_interest/stg_short_interest__checked_short_interest.sql",
+            "(try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp as known_at",
+            "strptime(short_interest_date, '%m/%d/%y') as known_at",
+        ),
+        "stg_short_interest__checked_short_interest+,+feat_alternative",
+    ),
+    "holdings served from the quarter's end": (
+        (
+            "models/staging/sharadar/stg_sharadar__checked_institutional_holdings.sql",
+            "(setting('holdings_known_after_days') | int)",
+            "0",
+        ),
+        "stg_sharadar__checked_institutional_holdings+,+feat_alternative",
+    ),
+}
+
+
+def ownership_files(market: Path, seed: int = 11) -> None:
+    """Files of four vendors about the market's shares, written beside its other files."""
+    rng = np.random.default_rng(seed)
+    bars = f"from '{market}/yahoo/prices.parquet' where ticker <> 'SPY'"
+    with duckdb.connect() as con:
+        tickers = [t for (t,) in con.execute(f"select distinct ticker {bars} order by 1").fetchall()]
+        days = pd.DatetimeIndex(con.execute(f'select distinct "Date" {bars} order by 1').df().iloc[:, 0])
+    forms, snapshots, reports, holdings = [], [], [], []
+    settlements = [d for d in days if d.day in (15, 28)]
+    for ticker in tickers:
+        for traded in rng.choice(days[:-8], 60):
+            lag, code = int(rng.integers(1, 5)), str(rng.choice(["P", "S", "S", "A"]))
+            filed = f"{pd.Timestamp(traded) + pd.Timedelta(days=lag):%Y-%m-%d}"
+            change = int(rng.integers(100, 9_000)) * (-1 if code == "S" else 1)
+            traded_on = f"{pd.Timestamp(traded):%Y-%m-%d}"
+            forms.append([ticker, "ROE JANE", traded_on, code, change, rng.uniform(5, 90), filed])
+        for settled in settlements:
+            short = int(rng.integers(2_000_000, 30_000_000))
+            reports.append([ticker, settled.date(), short + 7])
+            seen = settled + pd.Timedelta(days=int(rng.integers(10, 15)), hours=int(rng.integers(0, 24)))
+            floating = 1e8 * rng.uniform(1, 2) if rng.random() < 0.7 else None
+            snapshots.append([ticker, f"{settled:%m/%d/%y}", short, floating, f"{seen:%Y-%m-%dT%H:%M:%S}+00:00"])
+        for quarter in pd.date_range(days[0], days[-1], freq="QE"):
+            holdings.append([ticker, quarter.date(), 9, float(rng.integers(10_000_000, 90_000_000)), 1.0])
+    half = len(tickers) // 2  # either vendor of short interest knows some of the names alone
+    tables = {
+        "finnhub/insider_transactions": (
+            ["symbol", "name", "transactionDate", "transactionCode", "change", "transactionPrice", "filingDate"],
+            forms,
+        ),
+        "finra/short_interest": (
+            ["symbolCode", "settlementDate", "currentShortPositionQuantity"],
+            [row for row in reports if row[0] in tickers[:half]],
+        ),
+        "short_interest/short_interest": (
+            ["symbol", "short_interest_date", "shares_sold_short", "public_float", "first_snapshot_at"],
+            [row for row in snapshots if row[0] in tickers[half:]],
+        ),
+        "sharadar/SF3A": (["ticker", "calendardate", "shrholders", "shrunits", "shrvalue"], holdings),
+    }
+    for name, (columns, rows) in tables.items():
+        (market / name).parent.mkdir(exist_ok=True)
+        pd.DataFrame(rows, columns=columns).to_parquet(market / f"{name}.parquet")
+
+
+class Small:
+    """The market, its attacked copy, the warehouses of both and the models that are compared."""
+
+    def __init__(self, folder: Path) -> None:
+        self.market = write_market(folder / "market/small", securities=10, years=1.5)
+        ownership_files(self.market)
+        self.copy = folder / "copy/small"
+        delete_future(self.market, self.copy, CUT)
+        self.builder = Builder(settings=SETTINGS)
+        self.warehouses = [
+            self.builder.build(market, folder / name, SELECT)
+            for market, name in ((self.market, "whole"), (self.copy, "deleted"))
+        ]
+        self.models = [model for model in read_models(self.builder.manifest) if model.name in COMPARED]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Small:
+    return Small(tmp_path_factory.mktemp("ownership"))
+
+
+def test_nothing_known_later_moves_a_bit(small):
+    rows = compare(*small.warehouses, small.models, CUT)
+    assert {row.model_name for row in rows if row.rows_compared} == set(COMPARED)
+    assert not [row for row in rows if row.rows_different], report(rows)
+    with duckdb.connect(str(small.warehouses[0]), read_only=True) as con:
+        filled = con.execute(
+            f"""select count(columns(* exclude (as_of_date, security_id, known_at))) from features.feat_alternative
+            where as_of_date between date '{CUT}' - 20 and date '{CUT}'"""
+        ).fetchall()[0]
+    assert min(filled) > 40, "a proof over empty features proves nothing"
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_the_proof_names_what_looks_ahead(small, tmp_path, name):
+    edit, select = BREAKS[name]
+    builder = Builder(broken_project(tmp_path / "project", (edit,)), settings=SETTINGS)
+    warehouses = []
+    for side, (built, market) in enumerate(zip(small.warehouses, (small.market, small.copy), strict=True)):
+        work = tmp_path / str(side)
+        work.mkdir()
+        shutil.copyfile(built, work / "kairos.duckdb")
+        warehouses.append(builder.build(market, work, select.split()))
+    rows = compare(*warehouses, small.models, CUT)
+    assert "feat_alternative" in {row.model_name for row in rows if row.rows_different}, report(rows)
