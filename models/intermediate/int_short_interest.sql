@@ -1,8 +1,9 @@
 {#- Short positions of all vendors, linked to securities; what is delivered later for the same settlement date is
     one more version of it. A row first seen long after it settled is stale when it comes and is never served.
-    Positions stand on the splits of the settlement date, the float on those of the day it was seen (a 10:1 split lay
-    between the two). A position of less than a twentieth of the largest one seen lately, where that was a million or more,
-    is another security's under the same ticker (a table showed preferred shares so) and is not served either.
+    Positions stand on the splits of the settlement date, the float on those of the day it was seen (a 10:1 split
+    lay between the two). A position of less than a twentieth of the largest one seen lately, where that was 100,000
+    or more, is another security's under the same ticker (a table showed preferred shares so) and is not served
+    either.
     Grain: one row per security, settlement_date and version (the newest version is the largest). Source: the
     vendors of var short_interest_vendors. -#}
 
@@ -115,7 +116,7 @@ select
     is_known_at_assumed,
     is_restated_value,
     known_at::date - settlement_date > {{ staleness_days }} as is_stale_when_known,
-    largest_unsplit >= 1000000 and shares_short_unsplit < largest_unsplit / 20 as is_suspect,
+    largest_unsplit >= 100000 and shares_short_unsplit < largest_unsplit / 20 as is_suspect,
 
     ---------- origin
     vendor,

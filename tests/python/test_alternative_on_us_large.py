@@ -148,7 +148,7 @@ def shorts(own: pd.DataFrame, reports: pd.DataFrame, volume: pd.Series, of_ticke
         ].max()
         for r in reports.itertuples()
     ]
-    doubtful = (np.array(lately) >= 1e6) & (reports["shares_sold_short"].to_numpy() < np.array(lately) / 20)
+    doubtful = (np.array(lately) >= 1e5) & (reports["shares_sold_short"].to_numpy() < np.array(lately) / 20)
     reports = reports[~doubtful]
     moments, states = reports["known_at"].to_numpy(), {}
 
