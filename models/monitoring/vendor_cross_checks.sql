@@ -53,6 +53,17 @@ newest as (
 
 ),
 
+-- where a day brings an amendment of an older quarter too, the day's newest quarter is ours
+filed_years as (
+
+    select * from statements
+
+    where dimension = 'ART'
+
+    qualify row_number() over (partition by security_id, known_at order by period_end_date desc) = 1
+
+),
+
 -- the vendor's trailing year of a filing, and ours at the moment the filing became known
 trailing_years as (
 
@@ -60,19 +71,17 @@ trailing_years as (
     select
         'trailing_year' as check_name,
         '{{ item }}' as item,
-        concat_ws(' ', statements.ticker, statements.published_date) as key,
-        statements.{{ item }} as vendors,
+        concat_ws(' ', filed_years.ticker, filed_years.published_date) as key,
+        filed_years.{{ item }} as vendors,
         steps.{{ item }}_ttm as ours
 
-    from statements
+    from filed_years
 
     inner join steps
         on
-            statements.security_id = steps.security_id
-            and statements.known_at = steps.effective_at
-            and statements.known_at = steps.income_known_at
-
-    where statements.dimension = 'ART'
+            filed_years.security_id = steps.security_id
+            and filed_years.known_at = steps.effective_at
+            and filed_years.known_at = steps.income_known_at
     {{- ' union all ' if not loop.last }}
     {%- endfor %}
 
