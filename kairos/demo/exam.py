@@ -19,25 +19,45 @@ import duckdb
 import numpy as np
 
 SPECS = {5: "ml_alpha_xgboost_5d_reg", 20: "ml_alpha_ridge_20d"}  # whose folds the reference learner uses
-FEATURE_SET = "reference"
+FULL_MONTHS = 24  # a fold is marked when its training window is as long as its spec asks for
 LEAST_NAMES = 20
+# What the reference learner sees: the features of set kairos_23 and these, and the sector of the date as a number.
+FURTHER = ("adv_20", "fundamental_age_days")
+ACCOUNTS = {
+    "current_ratio": "events.assets_current / nullif(events.liabilities_current, 0)",
+    "gross_margin": "events.gross_profit_ttm / nullif(events.revenue_ttm, 0)",
+    "debt_to_equity": "events.debt / nullif(events.equity, 0)",
+    "asset_growth": "events.assets / nullif(events.assets_year_ago, 0) - 1",
+}
 ROWS = """
+with members as (
+    select
+        features.*,
+        prices.session_index,
+        prices.ticker,
+        dense_rank() over (order by universe.sector)::double as sector
+    from features.features
+    inner join intermediate.int_prices as prices using (as_of_date, security_id)
+    inner join intermediate.int_universe as universe using (as_of_date, security_id)
+    where universe.is_member
+)
+
 select
-    features.as_of_date,
-    features.security_id,
-    prices.session_index,
+    members.as_of_date,
+    members.security_id,
+    members.session_index,
     truth.expected_fwd_ret_{h}d as truth,
     labels.fwd_ret_{h}d as label,
     labels.label_end_date_{h}d as label_end_date,
-    dense_rank() over (order by universe.sector)::double as sector,
+    members.sector,
     {features}
-from features.features
-inner join intermediate.int_prices as prices using (as_of_date, security_id)
-inner join intermediate.int_universe as universe using (as_of_date, security_id)
-left join labels.labels as labels using (as_of_date, security_id)
-left join truth on truth.date = features.as_of_date and truth.ticker = prices.ticker
-where universe.is_member
-order by features.as_of_date, features.security_id
+from members
+asof left join intermediate.int_fundamental_events as events
+    on members.security_id = events.security_id and members.decided_at >= events.known_at
+left join labels.labels as labels
+    on members.as_of_date = labels.as_of_date and members.security_id = labels.security_id
+left join truth on members.as_of_date = truth.date and members.ticker = truth.ticker
+order by members.as_of_date, members.security_id
 """
 
 
@@ -73,21 +93,17 @@ class Panel:
     X: np.ndarray
 
 
-def features_of_the_reference(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Names of feature set `reference`, in the order of the seed."""
-    found = connection.execute(
-        "select feature_name from seeds.feature_sets where feature_set = ?", [FEATURE_SET]
-    ).fetchall()
-    return [name for (name,) in found]
-
-
 def panel(connection: duckdb.DuckDBPyConnection, market: Path, horizon: int) -> Panel:
     """What the warehouse knows of every member and date, beside the truth of it."""
     connection.execute(f"create or replace temp view truth as from '{market}/truth.parquet'")
-    names = features_of_the_reference(connection)
-    columns = ", ".join(f"features.{name}" for name in names)
-    rows = connection.execute(ROWS.format(h=horizon, features=columns)).fetchnumpy()
-    value = {name: np.ma.filled(rows[name].astype(float), np.nan) for name in ["truth", "label", "sector", *names]}
+    kairos_23 = connection.execute(
+        "select feature_name from seeds.feature_sets where feature_set = 'kairos_23'"
+    ).fetchall()
+    names = [*(name for (name,) in kairos_23), *FURTHER]
+    columns = [f"members.{name}" for name in names] + [f"{sql} as {name}" for name, sql in ACCOUNTS.items()]
+    rows = connection.execute(ROWS.format(h=horizon, features=", ".join(columns))).fetchnumpy()
+    names += ["sector", *ACCOUNTS]
+    value = {name: np.ma.filled(rows[name].astype(float), np.nan) for name in ["truth", "label", *names]}
     ends = np.ma.filled(np.ma.asarray(rows["label_end_date"]), np.datetime64("NaT"))
     return Panel(
         rows["as_of_date"].astype("datetime64[D]"),
@@ -96,7 +112,7 @@ def panel(connection: duckdb.DuckDBPyConnection, market: Path, horizon: int) -> 
         value["truth"],
         value["label"],
         ends.astype("datetime64[D]"),
-        np.column_stack([value[name] for name in [*names, "sector"]]),
+        np.column_stack([value[name] for name in names]),
     )
 
 
@@ -128,8 +144,9 @@ def reference_scores(connection: duckdb.DuckDBPyConnection, data: Panel, horizon
     folds = connection.execute(
         "select window_start_date, train_before_index, labels_settled_before_date, test_start_date, test_end_date,"
         " train_every_sessions from ml.ml_folds inner join seeds.alpha_specs using (alpha_name)"
-        " where alpha_name = ? and status = 'fitted' order by fold_id",
-        [SPECS[horizon]],
+        " where alpha_name = ? and status = 'fitted' and date_diff('month', train_start_date, test_start_date) >= ?"
+        " order by fold_id",
+        [SPECS[horizon], FULL_MONTHS],
     ).fetchall()
     target = percentile_ranks(data.label, by_date(data.dates))
     scores = np.full(len(data.dates), np.nan)
