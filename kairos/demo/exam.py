@@ -203,6 +203,7 @@ def examine(warehouse: Path, market: Path, horizons: tuple[int, ...] = (5, 20)) 
     """
     marks = []
     with duckdb.connect(str(warehouse), read_only=True) as connection:
+        connection.execute("set enable_progress_bar = false")
         has_alphas = connection.execute(
             "select count(*) > 0 from information_schema.tables where table_schema = 'ml'"
             " and table_name = 'ml_predictions'"

@@ -1,0 +1,131 @@
+"""The simulated market as a panel of (session, company) arrays, worked out with NumPy and pandas from its histories: an
+independent short cut past vendor files and warehouse, for tests of the market itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from kairos.demo.registry import SECTORS
+from kairos.demo.world import World
+
+HORIZONS = {5: 1, 20: 2}  # position in the truth
+STATEMENT = (
+    "net_income",
+    "equity",
+    "roa",
+    "roe",
+    "operating_margin",
+    "gross_margin",
+    "current_ratio",
+    "debt_to_equity",
+)
+
+
+@dataclass
+class DemoPanel:
+    """Arrays (T, N); X: features by name, label and truth by horizon, member: who is ranked."""
+
+    X: dict[str, np.ndarray]
+    member: np.ndarray
+    label: dict[int, np.ndarray]
+    truth: dict[int, np.ndarray]
+
+
+def read(world: World, restated: bool = False, same_day: bool = False, sector_of_today: bool = False) -> DemoPanel:
+    """The panel of a world; the three switches let the future in."""
+    T, N = world.T, world.market.size
+    days = world.market.days
+    hollow = lambda: np.full((T, N), np.nan)  # noqa: E731
+    tr, close, dollars, worth, sector = hollow(), hollow(), hollow(), hollow(), hollow()
+    truth = {h: hollow() for h in HORIZONS}
+    S = {name: hollow() for name in (*STATEMENT, "age")}
+    for history in (h for chunk in world.chunks for h in world.histories(chunk)):
+        k, at = history.number, history.positions
+        growth = (history.close * history.split + history.dividend + history.spin_off_value)[1:] / history.close[:-1]
+        tr[at, k] = np.cumprod(np.r_[1.0, growth])
+        close[at, k], dollars[at, k] = history.close, history.close * history.volume
+        worth[at, k] = history.close * history.shares
+        for h, column in HORIZONS.items():
+            truth[h][at, k] = history.expected[:, column]
+        quarters = history.quarters
+        items = {name: pd.Series(x) for name, x in (quarters.restated if restated else quarters.items).items()}
+        ttm = {name: x.rolling(4).sum() for name, x in items.items()}
+        average = {name: (x + x.shift(4)) / 2 for name, x in items.items()}
+        values = {
+            "net_income": ttm["net_income"],
+            "equity": items["equity"],
+            "roa": ttm["net_income"] / average["assets"],
+            "roe": ttm["net_income"] / average["equity"],
+            "operating_margin": ttm["operating_income"] / ttm["revenue"],
+            "gross_margin": ttm["gross_profit"] / ttm["revenue"],
+            "current_ratio": items["assets_current"] / items["liabilities_current"],
+            "debt_to_equity": items["debt"] / items["equity"],
+        }
+        usable = np.searchsorted(days, quarters.filed, side="left" if same_day else "right")
+        newest = -1
+        for j in np.argsort(usable, kind="stable"):
+            if usable[j] < T and j > newest:
+                newest = j
+                for name, x in values.items():
+                    S[name][usable[j] :, k] = x[j]
+                S["age"][usable[j] :, k] = (days[usable[j] :] - quarters.filed[j]).astype(int)
+        known = [(0, *history.snapshot)] if sector_of_today else history.sectors
+        for position, name, _ in known:
+            sector[position + (position > at[0]) :, k] = list(SECTORS).index(name)
+    held = pd.DataFrame(tr).ffill(limit=5)
+    r = held.pct_change(fill_method=None)
+    market = pd.Series(world.market.spy["close"]).pct_change()
+    X = {f"ret_{n}d": held / held.shift(n) - 1 for n in (5, 21, 63, 126, 252)}
+    X["mom_12_1"] = held.shift(21) / held.shift(252) - 1
+    X |= {f"vol_{n}": r.rolling(n).std() for n in (21, 63)}
+    for n in (63, 252):
+        co = r.mul(market, axis=0).rolling(n).mean() - r.rolling(n).mean().mul(market.rolling(n).mean(), axis=0)
+        X[f"beta_{n}d"] = co.div(market.rolling(n).var(ddof=0), axis=0)
+    X["adv_20"] = pd.DataFrame(dollars).rolling(20, min_periods=15).mean()
+    X = {name: x.to_numpy() for name, x in X.items()}
+    X |= {
+        "earnings_yield": S.pop("net_income") / worth,
+        "book_to_market": S.pop("equity") / worth,
+        "sector": sector,
+    } | S
+    member = (X["adv_20"] >= 1e6) & (close >= 1) & np.isfinite(X["ret_252d"]) & (dollars > 0)
+    label = {}
+    for h in HORIZONS:
+        label[h] = np.full((T, N), np.nan)
+        label[h][: T - 1 - h] = held.to_numpy()[1 + h :] / tr[1 : T - h] - 1
+    return DemoPanel(X, member, label, truth)
+
+
+def ranks(values: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Percentile ranks per session among members."""
+    return pd.DataFrame(np.where(member, values, np.nan)).rank(axis=1, pct=True).to_numpy()
+
+
+def rank_ics(score: np.ndarray, panel: DemoPanel, horizon: int) -> np.ndarray:
+    """(T,) Spearman correlations per session with 20 names or more."""
+    both = panel.member & np.isfinite(score) & np.isfinite(panel.label[horizon])
+    a, b = ranks(score, both), ranks(panel.label[horizon], both)
+    a, b = (x - np.nanmean(x, axis=1, keepdims=True) for x in (a, b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ic = np.nansum(a * b, axis=1) / np.sqrt(np.nansum(a * a, axis=1) * np.nansum(b * b, axis=1))
+    return np.where(both.sum(axis=1) >= 20, ic, np.nan)
+
+
+def learn(panel: DemoPanel, horizon: int, first_test: int, step: int = 252) -> np.ndarray:
+    """(T, N) out-of-sample scores of the reference learner, refitted every `step` sessions on every fifth session."""
+    A = np.stack(list(panel.X.values()), axis=2)
+    target = ranks(panel.label[horizon], panel.member)
+    score = np.full(panel.member.shape, np.nan)
+    for test in range(first_test, len(score), step):
+        past = np.zeros(len(score), dtype=bool)
+        past[: test - 1 - horizon : 5] = True
+        rows = past[:, None] & panel.member & np.isfinite(target)
+        model = HistGradientBoostingRegressor(random_state=0).fit(A[rows], target[rows])
+        here = panel.member.copy()
+        here[:test] = here[test + step :] = False
+        score[here] = model.predict(A[here])
+    return score

@@ -1,0 +1,96 @@
+"""The exam is fair: what can be known, what a plain learner gets of it, what only the future tells, and nothing at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from demo_panel import learn, rank_ics, read
+
+from kairos.demo.world import HORIZONS, PREMIA, loadings, world
+
+FIRST_TEST = 252 + 504  # a year of history, two of training
+STEP = 630  # sessions a fit serves: few fits keep the test short
+
+
+@pytest.fixture(scope="module")
+def default():
+    """The default market, read as anybody could have known it."""
+    return read(world(400, 8, 7, 1.0))
+
+
+@pytest.fixture(scope="module")
+def reference(default) -> np.ndarray:
+    return rank_ics(learn(default, 5, FIRST_TEST, STEP), default, 5)
+
+
+def test_the_best_possible_rank_ic_is_in_its_bands(default):
+    best = {h: np.nanmean(rank_ics(default.truth[h], default, h)) for h in (5, 20)}
+    assert 0.05 < best[5] < 0.08, best
+    assert 0.08 < best[20] < 0.12, best
+
+
+def test_truth_is_calibrated(default):
+    """Returns above the date's mean rise one for one with expected ones."""
+    slopes = {}
+    for h in (5, 20):
+        both = default.member & np.isfinite(default.label[h])
+        y = np.log1p(np.where(both, np.clip(default.label[h], -0.9, None), np.nan))
+        x = np.where(both, default.truth[h], np.nan)
+        y, x = y - np.nanmedian(y, axis=1, keepdims=True), x - np.nanmedian(x, axis=1, keepdims=True)
+        slopes[h] = np.nansum(x * y) / np.nansum(x * x)
+    assert 0.8 < slopes[5] < 1.2, slopes
+    assert 0.7 < slopes[20] < 1.3, slopes
+
+
+def test_the_reference_learner_gets_half_of_the_truth_and_not_all(default, reference):
+    best = rank_ics(default.truth[5], default, 5)[FIRST_TEST:]
+    share = np.nanmean(reference) / np.nanmean(best)
+    assert 0.5 < share < 0.8, share
+
+
+@pytest.mark.parametrize(("leak", "least"), [("restated", 0.001), ("same_day", 0.001), ("sector_of_today", 0.0)])
+def test_the_decoys_bite(default, reference, leak, least):
+    """Let in what was not known, and the same learner does better: a pipeline that leaks it shows."""
+    leaking = read(world(400, 8, 7, 1.0), **{leak: True})
+    rise = np.nanmean(rank_ics(learn(leaking, 5, FIRST_TEST, STEP), leaking, 5) - reference)
+    assert rise > least, rise
+
+
+def test_a_decoy_predicts_in_the_first_years_and_stops(default):
+    ics = rank_ics(default.X["gross_margin"], default, 5)
+    stops = int(len(ics) * PREMIA["z"].stops)
+    assert np.nanmean(ics[252:stops]) > 0.01
+    assert abs(np.nanmean(ics[stops + 60 :])) < 0.01
+
+
+def test_null_markets_have_no_truth_and_nothing_to_learn():
+    """Markets of the same dirt: the conditional median is one for all, and the learner's mean IC is about 0."""
+    means = []
+    for seed in range(6):
+        panel = read(world(100, 5, seed, 0.0))
+        spread = [np.ptp(panel.truth[h][panel.member]) for h in (5, 20)]
+        assert max(spread) < 1e-12, "without a signal the truth is one number"
+        means.append(np.nanmean(rank_ics(learn(panel, 5, 504, STEP), panel, 5)))
+    error = np.std(means, ddof=1) / np.sqrt(len(means))
+    assert abs(np.mean(means)) < 2.57 * error, means  # t with 5 degrees of freedom, 95%
+
+
+def test_loadings_are_the_mean_of_many_futures():
+    """The closed form of the truth against simulated regimes and states."""
+    rng = np.random.default_rng(1)
+    length, lag, n = 61, 1, 200_000
+    stay = np.array([1 - 1 / 260, 1 - 1 / 55])
+    premium = rng.uniform(-1, 2, (length + 5, 2)) * 1e-3
+    phi = np.full((length + 5, 2), 0.95) + np.array([0.0, 0.02])
+    found = loadings(premium, phi, np.array([1]))
+    regime, x, total, sums = np.ones(n, dtype=int), np.ones(n), np.zeros(n), {}
+    for v in range(lag + 60):
+        if v >= lag:
+            total += premium[v, regime] * x
+        x = phi[v, regime] * x
+        regime = np.where(rng.random(n) < stay[regime], regime, 1 - regime)
+        if v - lag + 1 in HORIZONS:
+            sums[v - lag + 1] = (total.mean(), total.std() / np.sqrt(n))
+    for column, h in enumerate(HORIZONS):
+        mean, error = sums[h]
+        assert abs(found[0, column] - mean) < 4.5 * error + 1e-12, h
