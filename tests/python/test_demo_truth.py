@@ -1,4 +1,4 @@
-"""The exam is fair: what can be known, what a plain learner gets of it, what only the future tells, and nothing at all."""
+"""The exam is fair: what can be known, what a plain learner gets of it, what only the future tells, and nothing."""
 
 from __future__ import annotations
 
