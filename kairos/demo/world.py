@@ -727,10 +727,10 @@ def statements(
         opens = np.clip(np.searchsorted(days, filing.filed[chosen], side="right"), 0, len(days))
         ends = np.clip(np.searchsorted(days, comes, side="left"), 0, len(days))
         found = np.clip(own[ends] - own[opens], -0.8, 0.8)
-        change = np.round(scale[chosen] / 4 * 0.06 * found, -3)
+        change = np.round(scale[chosen] / 4 * 0.12 * found, -3)
         restated["net_income"][chosen] += change
         restated["operating_income"][chosen] += np.round(change / 0.79, -3)
-        written = np.round(equity[chosen] * (np.exp(0.35 * found) - 1), -3)
+        written = np.round(equity[chosen] * (np.exp(0.6 * found) - 1), -3)
         restated["equity"][chosen] += written
         restated["assets"][chosen] += written
     return Quarters(
