@@ -63,7 +63,7 @@ VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
 HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
-RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what a company is taken for
+RECLASSIFIED_BEYOND = 0.5  # own log returns since its listing that change what a company is taken for
 # Reactions to a filing: to its headline, which shows in no statement, on the first session, and to the surprise in its
 # accounts, at once by day and on the second session for what comes in the evening: inside the window of a label decided
 # on the filing's own date, and over before a filing known by its date alone may be used.
