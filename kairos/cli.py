@@ -175,10 +175,12 @@ def parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
 
     demo = commands.add_parser("demo", help="write the demo market")
-    demo.add_argument("--securities", type=int, default=100)
-    demo.add_argument("--years", type=int, default=6)
-    demo.add_argument("--seed", type=int, default=7)
-    demo.add_argument("--signal", type=float, default=1.0, help="strength of the planted signal; 0 plants none")
+    demo.add_argument(
+        "--securities", type=int, default=400, help="companies, default 400; SPY and the sector funds come on top"
+    )
+    demo.add_argument("--years", type=float, default=8, help="years back from the newest session, default 8")
+    demo.add_argument("--seed", type=int, default=7, help="default 7; same seed and size, same bytes")
+    demo.add_argument("--signal", type=float, default=1.0, help="scale of the planted premia, default 1; 0 plants none")
     demo.add_argument("--out", help=f"directory, default {DEMO}")
     demo.set_defaults(run=_demo)
 

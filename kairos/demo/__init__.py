@@ -1,5 +1,5 @@
-"""The embedded demo market: invented companies on the real calendar, in the layouts of yahoo, simfin and cboe."""
+"""The embedded demo market: invented companies on the real calendar, in the layouts of sharadar, finra and cboe."""
 
-from kairos.demo.market import write_market
+from kairos.demo.files import write_market
 
 __all__ = ["write_market"]
