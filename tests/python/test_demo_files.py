@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from conftest import shared_market
 
-from kairos.demo import files, vendors
+from kairos import machine
+from kairos.demo import files, inventory, realism, vendors
 from kairos.demo.files import write_market
 from kairos.demo.registry import enrol
 from kairos.errors import SpecError
@@ -368,6 +369,25 @@ def test_sectors_of_today_are_the_last_ones_filed(default):
     today = read(default, "sharadar/TICKERS").query("table == 'SEP'").set_index("ticker")
     assert (sectors.sector.reindex(today.index) == today.sector).all()
     assert set(today.index) == set(read(default, "sharadar/SEP").ticker)
+
+
+# ------------------------------------------------------------------------------------------------ realism
+
+
+def test_every_kind_of_dirt_is_there_and_the_page_says_how_much(default):
+    """docs/demo_market.md shows the counts of the default market's bytes, and models that exist."""
+    counts = inventory.inventory(default)
+    assert not [name for name, count in counts.items() if count <= 0]
+    page = (machine.root() / "docs/demo_market.md").read_text()
+    assert inventory.table(default) in page, "write the table again: python -m kairos.demo.inventory MARKET"
+    models = {path.stem for path in (machine.root() / "models").rglob("*.sql")}
+    assert {item.model for item in inventory.ITEMS} <= models
+
+
+def test_the_default_market_looks_real(default):
+    measured = realism.measure(default)
+    assert {band.name for band in realism.BANDS} == set(measured)
+    assert realism.breaches(measured) == []
 
 
 @pytest.mark.parametrize(("securities", "years"), [(10, 1), (400, 1), (11, 20)])
