@@ -41,6 +41,7 @@ def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]
     """
     out.mkdir(parents=True, exist_ok=True)
     touched: dict[str, int] = {}
+    dated = 0  # rows touched because of their date
     for table in TABLES:
         rule = RULES.get((table.vendor, table.name))
         if rule is None:
@@ -54,8 +55,9 @@ def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]
             if rule is keep_all:
                 shutil.copyfile(path, target)
             else:
-                touched[str(path.relative_to(market))] = _filter(path, target, *rule(cut))
-    if not any(touched.values()):
+                count = touched[str(path.relative_to(market))] = _filter(path, target, *rule(cut))
+                dated += count if rule not in AT_ANY_CUT else 0
+    if not dated:
         raise ProofError(f"Nothing in {market} lies after {cut}: choose an earlier cut.")
     return touched
 
@@ -81,7 +83,7 @@ def _statements(cut: datetime.date) -> tuple[str, dict[str, str]]:
 def _actions(cut: datetime.date) -> tuple[str, dict[str, str]]:
     """Later dividends go, later splits stay."""
     later = f"{_date('Date')} > date '{cut}'"
-    replaced = {"Dividends": f'case when {later} then 0 else "Dividends" end'}
+    replaced = {"Dividends": f"case when {later} then '0' else \"Dividends\" end"}  # text takes the column's type
     return f'not {later} or try_cast("Stock Splits" as double) not in (0, 1)', replaced
 
 
@@ -152,6 +154,8 @@ def _day_sign() -> str:
     """How the date on which something becomes known compares with the cut when it is known by the cut's close."""
     return "<=" if setting("date_only_known") == "start_of_day" else "<"
 
+
+AT_ANY_CUT = (_none, _reported, _listing)  # touch rows of every date
 
 RULES: dict[tuple[str, str], Rule] = {
     ("yahoo", "prices"): _until("Date", same_day=True),

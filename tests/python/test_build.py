@@ -216,14 +216,14 @@ def test_refused_rows_are_reported_with_file_example_and_cure(house, tmp_path):
     market = tmp_path / "market"
     shutil.copytree(house.market, market)
     with duckdb.connect() as connection:
-        bars = f"read_parquet('{market}/yahoo/prices.parquet')"
+        bars = f"read_parquet('{market}/sharadar/SEP.parquet')"
         text = f"(select *, row_number() over () as rn from {bars})"
         text = (
-            f"(select * exclude (rn, Close), case rn when 500 then 'n/a' else Close::varchar end as Close from {text})"
+            f"(select * exclude (rn, close), case rn when 500 then 'n/a' else close::varchar end as close from {text})"
         )
-        twice = f"(select * replace ((Low * 1.0001)::varchar as Close) from {bars} limit 1 offset 700)"
-        connection.execute(f"copy (from {text} union all by name {twice}) to '{market}/yahoo/prices.csv' (header)")
-    (market / "yahoo" / "prices.parquet").unlink()
+        twice = f"(select * replace ((low * 1.0001)::varchar as close) from {bars} limit 1 offset 700)"
+        connection.execute(f"copy (from {text} union all by name {twice}) to '{market}/sharadar/SEP.csv' (header)")
+    (market / "sharadar" / "SEP.parquet").unlink()
     done = subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", "build", "-s", "+int_quarantine"],
         cwd=ROOT,
@@ -233,9 +233,9 @@ def test_refused_rows_are_reported_with_file_example_and_cure(house, tmp_path):
         text=True,
         check=False,
     )
-    assert "Refused 1 row of yahoo/prices.csv: a cell is not of its column's type" in done.stdout
-    assert "Close='n/a' is not a number. Cure: write plain numbers" in done.stdout
-    assert "Refused 2 rows of yahoo/prices.csv: rows with one key disagree" in done.stdout
+    assert "Refused 1 row of sharadar/SEP.csv: a cell is not of its column's type" in done.stdout
+    assert "close='n/a' is not a number. Cure: write plain numbers" in done.stdout
+    assert "Refused 2 rows of sharadar/SEP.csv: rows with one key disagree" in done.stdout
 
 
 def test_real_without_a_market_says_how(house):

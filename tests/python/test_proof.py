@@ -1,6 +1,6 @@
 """The lookahead proof in its small form, and the proof seen to fail.
 
-A market of 22 companies, SPY and 3.5 years is built whole and with everything known after a cut deleted; what is dated
+A market of 30 companies and 3.5 years is built whole and with everything known after a cut deleted; what is dated
 at or before the cut may not differ by a bit. Then a copy of the project is broken on purpose, and the same comparison
 must name the model that looks ahead.
 """
@@ -26,13 +26,12 @@ from kairos.proof import Builder, compare, default_cuts, delete_future, prove, r
 from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
-# 22 names: a date is a cross-section from 10 on; 60 sessions of history give more folds in a short market.
+# 30 names: a date is a cross-section from 10 on; half a year of history gives more folds in a short market.
 SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "10", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130"}
 TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
 AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
-IN_SEASON = datetime.date(
-    2023, 5, 11
-)  # statements come on this date and soon after; a company has just stopped trading
+# Statements come on this date and soon after; a company traded last the session before, and its end has this date.
+IN_SEASON = datetime.date(2023, 5, 8)
 CUTS = (AFTER_TEST_START, IN_SEASON)
 MUST_COMPARE = (
     *("int_prices", "int_returns", "int_universe", "features", "feature_coverage"),
@@ -49,7 +48,7 @@ class Proof:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.builder = Builder(settings=SETTINGS)
-        self.market = write_market(folder / "market/small", securities=22, years=3.5)
+        self.market = write_market(folder / "market/small", securities=30, years=3.5, seed=16)
 
     @cached_property
     def models(self):
@@ -84,6 +83,10 @@ def query(warehouse: Path, sql: str) -> list[tuple]:
         return con.execute(sql).fetchall()
 
 
+def one(sql: str) -> tuple:
+    return duckdb.sql(sql).fetchall()[0]
+
+
 def test_the_small_market_exercises_the_chain(proof):
     """A proof over empty tables proves nothing: members, several fits, trades, and cuts where a leak would show."""
     sessions = list(closes())
@@ -92,21 +95,26 @@ def test_the_small_market_exercises_the_chain(proof):
     fitted = dict(query(proof.whole, fits))
     assert fitted[TEST_START] >= 4
     assert sum(start <= AFTER_TEST_START for start in fitted) >= 2
-    published = f"select count(*) filter (where d = date '{IN_SEASON}'), count(*) from (" + " union all ".join(
-        f"select \"Publish Date\" as d from '{proof.market}/simfin/us-{name}-quarterly.parquet'"
-        for name in ("income", "balance", "cashflow")
+    files = proof.market / "sharadar"
+    on_the_day, soon = one(
+        f"""select count(*) filter (where datekey = date '{IN_SEASON}'), count(*) from '{files}/SF1.parquet'
+            where dimension = 'ARQ' and datekey between date '{IN_SEASON}' and date '{IN_SEASON}' + 5"""
     )
-    on_the_day, soon = duckdb.sql(
-        f"{published}) where d between date '{IN_SEASON}' and date '{IN_SEASON}' + 5"
-    ).fetchall()[0]
-    assert on_the_day > 0
+    assert on_the_day > 3
     assert soon > on_the_day
-    last_bars = "select max(\"Date\") as d from '{}/yahoo/prices.parquet' group by ticker"
-    just_gone = f"d < date '{IN_SEASON}' and d > date '{IN_SEASON}' - 20"
-    gone = duckdb.sql(f"select count(*) from ({last_bars.format(proof.market)}) where {just_gone}").fetchall()[0][0]
-    assert gone == 1, "a delisting that is not known yet at the cut"
-    closing = 'avg(("Close"::float::double = "Close")::int)'
-    assert duckdb.sql(f"select {closing} < 0.01 from '{proof.market}/yahoo/prices.parquet'").fetchall() == [(True,)]
+    amended = f"""select count(*) from '{files}/SF1.parquet' where dimension = 'ARQ'
+        group by ticker, reportperiod having min(datekey) <= date '{IN_SEASON}' and max(datekey) > date '{IN_SEASON}'"""
+    assert len(duckdb.sql(amended)) > 3, "quarters known at the cut and restated by an amendment after it"
+    before = sessions[sessions.index(IN_SEASON) - 1]
+    gone = f"""select count(distinct ticker) from '{files}/ACTIONS.parquet' semi join
+        (select ticker from '{files}/SEP.parquet' group by ticker having max(date) = date '{before}') using (ticker)
+        where action = 'bankruptcyliquidation' and date = date '{IN_SEASON}'"""
+    assert one(gone) == (1,), "an end that is not known yet at the cut"
+    later = f"select count(*) from '{files}/ACTIONS.parquet' where date > date '{IN_SEASON}' and action = "
+    assert one(later + "'split'") > (0,), "prices before the cut are adjusted for a split after it"
+    assert one(later + "'tickerchangefrom'") > (0,), "a name before the cut is written as of after it"
+    exact = "avg((closeadj::float::double = closeadj)::int)"
+    assert one(f"select {exact} < 0.05 from '{files}/SEP.parquet'") == (True,), "else any order sums to the same bits"
 
 
 def test_cuts_by_default_lie_where_a_leak_would_show(proof):
@@ -208,7 +216,16 @@ BREAKS = {
     ),
     "filings served on their own date": Break(
         (("macros/known_at.sql", "+ interval '1 day' - interval '1 microsecond'", ""),),
-        "stg_simfin__income_statements+,+feat_fundamental",
+        "stg_sharadar__statements+,+feat_fundamental",
+        "feat_fundamental",
+        IN_SEASON,
+    ),
+    "newest values served from their period's end": Break(
+        (
+            ("models/staging/sharadar/stg_sharadar__fundamentals.sql", "dimension = 'ARQ'", "dimension = 'MRQ'"),
+            ("models/staging/sharadar/stg_sharadar__statements.sql", "starts_with(dimension, 'AR')", "true"),
+        ),
+        "stg_sharadar__statements+,+feat_fundamental",
         "feat_fundamental",
         IN_SEASON,
     ),

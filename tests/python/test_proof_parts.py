@@ -16,6 +16,8 @@ from kairos.proof.compare import ROW, Model
 from kairos.raw import TABLES
 
 CUT = datetime.date(2023, 3, 15)
+DAY_BEFORE = CUT - datetime.timedelta(days=1)
+SETTLED = datetime.date(2023, 3, 1)  # ten sessions before the cut; what settles nine before it is known after it
 FACTS = Model("facts", "features", None, None, ("as_of_date", "security_id"))
 
 
@@ -25,7 +27,7 @@ FACTS = Model("facts", "features", None, None, ("as_of_date", "security_id"))
 @pytest.fixture(scope="module")
 def attacked(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("attack")
-    market = write_market(folder / "market", securities=24, years=2)
+    market = write_market(folder / "market", securities=30, years=3.5, seed=16)
     delete_future(market, folder / "attacked", CUT)
     return market, folder / "attacked"
 
@@ -38,45 +40,95 @@ def test_every_table_of_a_market_has_a_rule():
     assert set(RULES) == {(table.vendor, table.name) for table in TABLES}
 
 
-def test_bars_end_at_the_cut_and_earlier_rows_are_untouched(attacked):
+# file: (column of its date, last date that a row known by the cut's close can have)
+DATED = {
+    "sharadar/SEP": ("date", CUT),
+    "sharadar/SFP": ("date", CUT),
+    "sharadar/SF1": ("datekey", DAY_BEFORE),
+    "sharadar/SF2": ("filingdate", DAY_BEFORE),
+    "sharadar/SF3A": ("calendardate", CUT - datetime.timedelta(days=47)),
+    "sharadar/SECTORS": ("date", DAY_BEFORE),
+    "finra/short_interest": ("settlementDate", SETTLED),
+    "cboe/VIX_History": ("DATE", DAY_BEFORE),
+}
+
+
+@pytest.mark.parametrize("file", DATED)
+def test_rows_known_by_the_cut_are_untouched_and_later_ones_gone(attacked, file):
+    """What is known after the close of its date goes with the cut; a bar of the cut stays."""
     market, copy = attacked
-    assert one(f"select max(\"Date\") from '{copy}/yahoo/prices.parquet'") == (CUT,)
-    before = f"select * from '{market}/yahoo/prices.parquet' where \"Date\" <= date '{CUT}'"
-    assert duckdb.sql(before).fetchall() == duckdb.sql(f"from '{copy}/yahoo/prices.parquet'").fetchall()
+    column, last = DATED[file]
+    kept = f"\"{column}\" <= date '{last}'" + (" and dimension like 'AR%'" if file == "sharadar/SF1" else "")
+    expected = duckdb.sql(f"select * from '{market}/{file}.parquet' where {kept}").fetchall()
+    total = one(f"select count(*) from '{market}/{file}.parquet'")[0]
+    assert 0 < len(expected) < total
+    assert str(duckdb.sql(f"from '{copy}/{file}.parquet'").fetchall()) == str(expected)
 
 
-def test_what_is_known_after_the_close_of_its_date_goes_with_the_cut(attacked):
+def test_newest_values_and_the_vendors_market_values_all_go(attacked):
     market, copy = attacked
-    assert one(f"select max(\"DATE\") < date '{CUT}' from '{copy}/cboe/VIX_History.parquet'") == (True,)
-    for name in ("income", "balance", "cashflow"):
-        file = f"simfin/us-{name}-quarterly.parquet"
-        kept, last = one(f"select count(*), max(\"Publish Date\") from '{copy}/{file}'")
-        expected = one(f"select count(*) from '{market}/{file}' where \"Publish Date\" < date '{CUT}'")[0]
-        assert 0 < kept == expected
-        assert last < CUT
+    newest = "count(*) filter (where dimension like 'MR%')"
+    assert one(f"select {newest} > 0 from '{market}/sharadar/SF1.parquet'") == (True,)
+    assert one(f"select {newest} from '{copy}/sharadar/SF1.parquet'") == (0,)
+    assert one(f"select count(*) > 0 from '{market}/sharadar/DAILY.parquet'") == (True,)
+    assert one(f"select count(*) from '{copy}/sharadar/DAILY.parquet'") == (0,)
 
 
-def test_restated_rows_stay_by_their_publish_date_unless_the_policy_says_otherwise(attacked, tmp_path, monkeypatch):
+def test_later_events_go_and_splits_and_changes_of_tickers_stay(attacked):
     market, copy = attacked
-    later = f"count(*) filter (where \"Restated Date\" >= date '{CUT}')"
-    file = "simfin/us-income-quarterly.parquet"
-    assert one(f"select {later} > 0 from '{copy / file}'") == (True,)
-    monkeypatch.setenv("KAIROS__SIMFIN_VALUE_POLICY", "restated_date")
-    delete_future(market, tmp_path / "restated", CUT)
-    assert one(f"select {later} = 0 from '{tmp_path / 'restated' / file}'") == (True,)
+    actions = "from '{}/sharadar/ACTIONS.parquet' where action {} in ('split', 'tickerchangefrom', 'tickerchangeto')"
+    units = [duckdb.sql(actions.format(folder, "")).fetchall() for folder in attacked]
+    assert str(units[0]) == str(units[1])
+    later = f"count(*) filter (where date >= date '{CUT}')"
+    for kind in ("split", "tickerchangefrom"):
+        assert one(f"select {later} > 0 from '{market}/sharadar/ACTIONS.parquet' where action = '{kind}'") == (True,)
+    for kind in ("dividend", "delisted", "bankruptcyliquidation"):
+        assert one(f"select {later} > 0 from '{market}/sharadar/ACTIONS.parquet' where action = '{kind}'") == (True,)
+    others = [actions.format(folder, "not") for folder in attacked]
+    expected = one(f"select count(*) {others[0]} and date < date '{CUT}'")
+    assert one(f"select count(*) {others[1]}") == expected
+    assert one(f"select {later} {others[1]}") == (0,)
+    for name in ("basis.csv", "market.csv"):
+        assert (copy / name).read_bytes() == (market / name).read_bytes()
 
 
-def test_later_dividends_go_and_splits_stay(attacked):
+def test_the_list_of_securities_forgets_how_each_went_on(attacked):
     market, copy = attacked
-    splits = (
-        'select ticker, "Date", "Stock Splits" from \'{}/yahoo/actions.parquet\' where "Stock Splits" > 0 order by all'
-    )
-    assert duckdb.sql(splits.format(market)).fetchall() == duckdb.sql(splits.format(copy)).fetchall()
-    assert one(f"select count(*) > 0 from '{copy}/yahoo/actions.parquet' where \"Date\"[:10] > '{CUT}'") == (True,)
-    paid = f'sum("Dividends") filter (where "Date"[:10] > \'{CUT}\')'
-    assert one(f"select {paid} from '{market}/yahoo/actions.parquet'")[0] > 0
-    assert one(f"select {paid} from '{copy}/yahoo/actions.parquet'") == (0,)
-    assert (copy / "basis.csv").read_bytes() == (market / "basis.csv").read_bytes()
+    dead = "select count(*) > 0 from '{}/sharadar/TICKERS.parquet' where isdelisted = 'Y' or lastpricedate is not null"
+    assert one(dead.format(market)) == (True,)
+    assert one(dead.format(copy)) == (False,)
+    names = "select permaticker, ticker, name, sector from '{}/sharadar/TICKERS.parquet'"
+    assert duckdb.sql(names.format(market)).fetchall() == duckdb.sql(names.format(copy)).fetchall()
+
+
+def test_the_truth_is_no_file_of_the_warehouse(attacked):
+    market, copy = attacked
+    files = {str(path.relative_to(market)) for path in market.rglob("*.*")}
+    assert files - {str(path.relative_to(copy)) for path in copy.rglob("*.*")} == {"truth.parquet"}
+
+
+def test_restated_rows_stay_by_their_publish_date_unless_the_policy_says_otherwise(tmp_path, monkeypatch):
+    folder = tmp_path / "market/simfin"
+    folder.mkdir(parents=True)
+    file = "us-income-quarterly.csv"
+    rows = ["A,2023-03-01,2023-03-01", "B,2023-03-01,2024-03-01", f"C,{CUT},{CUT}"]
+    (folder / file).write_text("\n".join(["Ticker,Publish Date,Restated Date", *rows]) + "\n")
+    for policy, kept in (("publish_date", ["A", "B"]), ("restated_date", ["A"])):
+        monkeypatch.setenv("KAIROS__SIMFIN_VALUE_POLICY", policy)
+        delete_future(tmp_path / "market", tmp_path / policy, CUT)
+        assert duckdb.sql(f"select Ticker from '{tmp_path / policy / 'simfin' / file}'").fetchall() == [
+            (ticker,) for ticker in kept
+        ]
+
+
+def test_later_dividends_of_a_table_of_both_go_and_splits_stay(tmp_path):
+    folder = tmp_path / "market/yahoo"
+    folder.mkdir(parents=True)
+    rows = ["A,2023-03-15,0,0.5", "A,2023-03-16,2,0.5", "B,2023-03-16,0,0.5", "C,2023-03-17,0.25,0"]
+    (folder / "actions.csv").write_text("\n".join(["ticker,Date,Stock Splits,Dividends", *rows]) + "\n")
+    assert delete_future(tmp_path / "market", tmp_path / "copy", CUT) == {"yahoo/actions.csv": 2}
+    written = (tmp_path / "copy/yahoo/actions.csv").read_text().splitlines()
+    assert written[1:] == ["A,2023-03-15,0,0.5", "A,2023-03-16,2,0", "C,2023-03-17,0.25,0"]
 
 
 def test_csv_files_are_cut_like_parquet_and_later_exits_are_undone(tmp_path):
