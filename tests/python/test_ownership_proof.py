@@ -70,12 +70,13 @@ BREAKS = {
 
 
 def ownership_files(market: Path, seed: int = 11) -> None:
-    """Files of four vendors about the market's shares, written beside its other files."""
+    """Files of four vendors about the market's shares, written beside its other files and in place of its own."""
     rng = np.random.default_rng(seed)
-    bars = f"from '{market}/yahoo/prices.parquet' where ticker <> 'SPY'"
+    bars = f"from '{market}/sharadar/SEP.parquet'"
+    (market / "sharadar/SF2.parquet").unlink()
     with duckdb.connect() as con:
         tickers = [t for (t,) in con.execute(f"select distinct ticker {bars} order by 1").fetchall()]
-        days = pd.DatetimeIndex(con.execute(f'select distinct "Date" {bars} order by 1').df().iloc[:, 0])
+        days = pd.DatetimeIndex(con.execute(f"select distinct date {bars} order by 1").df().iloc[:, 0])
     forms, snapshots, reports, holdings = [], [], [], []
     settlements = [d for d in days if d.day in (15, 28)]
     for ticker in tickers:
