@@ -45,7 +45,7 @@ def _build(args: argparse.Namespace) -> int:
         print(f"No market is configured (KAIROS_MARKET): writing the demo market to {market}", flush=True)
         write_market(market)
     elif not os.environ.get("KAIROS_MARKET") and not (market / "truth.parquet").exists():
-        print(f"{market} holds no demo market of this version; it is built as it is. Remove it, and a new one is written.")
+        print(f"{market} is no demo market of this version; built as it is. Remove it to have one written.")
     raw_statements(market)  # a file that cannot be used is one message now, not one in the middle of dbt's
     warehouse = machine.warehouse()
     warehouse.parent.mkdir(parents=True, exist_ok=True)
