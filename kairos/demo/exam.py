@@ -3,7 +3,7 @@
 The truth is what the simulator expected (`truth.parquet`, never a source of the warehouse). The reference learner is
 scikit-learn's HistGradientBoostingRegressor with default parameters, fitted on the warehouse's panel and folds to the
 percentile rank of the forward return among a date's members. It is the yardstick: later learning is judged against its
-share of the truth, and neither it nor the market is tuned.
+share of the truth, and neither it nor the market is tuned (docs/decisions/0013-the-demo-market.md).
 
 `python -m kairos.demo.exam WAREHOUSE MARKET` prints the marks.
 """
