@@ -66,13 +66,13 @@ def test_a_decoy_predicts_in_the_first_years_and_stops(default):
 def test_null_markets_have_no_truth_and_nothing_to_learn():
     """Markets of the same dirt: the conditional median is one for all, and the learner's mean IC is about 0."""
     means = []
-    for seed in range(6):
+    for seed in range(4):
         panel = read(world(100, 5, seed, 0.0))
         spread = [np.ptp(panel.truth[h][panel.member]) for h in (5, 20)]
         assert max(spread) < 1e-12, "without a signal the truth is one number"
         means.append(np.nanmean(rank_ics(learn(panel, 5, 504, STEP), panel, 5)))
     error = np.std(means, ddof=1) / np.sqrt(len(means))
-    assert abs(np.mean(means)) < 2.57 * error, means  # t with 5 degrees of freedom, 95%
+    assert abs(np.mean(means)) < 3.18 * error, means  # t with 3 degrees of freedom, 95%
 
 
 def test_loadings_are_the_mean_of_many_futures():
