@@ -474,19 +474,39 @@ share_factors as (
 ),
 
 -- every count on one basis, that of no split at all: counts of two dates can be compared and brought to any date
+count_units as (
+
+    select
+        split_counts.security_id,
+        split_counts.known_at,
+        share_factors.share_factor
+
+    from (
+        select counted.*
+
+        from counted
+
+        semi join share_factors
+            on counted.security_id = share_factors.security_id
+    ) as split_counts
+    {{ as_of_join(
+        'split_counts', 'share_factors', keys=['security_id', 'vendor'], left_at='basis_date', right_at='split_date'
+    ) }}
+
+),
+
 unsplit as (
 
     select
-        counted.security_id,
-        counted.known_at,
-        counted.shares_period_end_date,
-        counted.shares_basic,
-        counted.shares_basic / coalesce(share_factors.share_factor, 1) as shares_unsplit
+        counted.*,
+        counted.shares_basic / coalesce(count_units.share_factor, 1) as shares_unsplit
 
     from counted
-    {{ as_of_join(
-        'counted', 'share_factors', keys=['security_id', 'vendor'], left_at='basis_date', right_at='split_date'
-    ) }}
+
+    left join count_units
+        on
+            counted.security_id = count_units.security_id
+            and counted.known_at = count_units.known_at
 
 ),
 
@@ -690,44 +710,38 @@ walk as (
 with_reasons as (
 
     select
-        counted.*,
-        unsplit.shares_unsplit,
+        unsplit.*,
         coalesce(walk.is_suspect, false) as is_shares_suspect,
         {%- for item in ['revenue', 'operating_income', 'net_income', 'free_cash_flow'] %}
         {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
         coalesce(
-            counted.{{ statement }}_null_reason,
-            case when counted.{{ item }}_ttm is null then 'missing_item' end
+            unsplit.{{ statement }}_null_reason,
+            case when unsplit.{{ item }}_ttm is null then 'missing_item' end
         ) as {{ item }}_ttm_null_reason,
         {%- endfor %}
         {%- for item in ['assets', 'equity'] %}
         coalesce(
-            counted.balance_null_reason,
-            case when counted.{{ item }} is null then 'missing_item' end
+            unsplit.balance_null_reason,
+            case when unsplit.{{ item }} is null then 'missing_item' end
         ) as {{ item }}_null_reason,
         coalesce(
-            counted.balance_null_reason,
-            case when counted.{{ item }} is null then 'missing_item' end,
-            counted.balance_year_ago_null_reason,
-            case when counted.{{ item }}_year_ago is null then 'missing_item' end
+            unsplit.balance_null_reason,
+            case when unsplit.{{ item }} is null then 'missing_item' end,
+            unsplit.balance_year_ago_null_reason,
+            case when unsplit.{{ item }}_year_ago is null then 'missing_item' end
         ) as {{ item }}_average_null_reason,
         {%- endfor %}
         case
-            when counted.shares_basic is null then 'shares_unknown'
+            when unsplit.shares_basic is null then 'shares_unknown'
             when walk.is_suspect then 'shares_suspect'
         end as shares_null_reason
 
-    from counted
-
-    left join unsplit
-        on
-            counted.security_id = unsplit.security_id
-            and counted.known_at = unsplit.known_at
+    from unsplit
 
     left join walk
         on
-            counted.security_id = walk.security_id
-            and counted.known_at = walk.known_at
+            unsplit.security_id = walk.security_id
+            and unsplit.known_at = walk.known_at
 
 ),
 

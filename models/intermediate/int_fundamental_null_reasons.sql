@@ -1,5 +1,6 @@
 {#- Why a fundamental feature is NULL on a date; NULL where the feature has a value. The first reason that applies, in
     the order: nothing known yet, stale, the statements themselves, the share count, the price, a zero market value.
+    The reasons of the statements are worked out here, from the events, and stored nowhere: no feature reads them.
     Grain: one row per (as_of_date, security_id), the rows of int_prices. A view. The words: seed
     fundamental_null_reason_words. -#}
 
@@ -12,24 +13,53 @@
 
 with
 
+events as (
+
+    select
+        security_id,
+        known_at,
+        net_income_ttm_null_reason,
+        free_cash_flow_ttm_null_reason,
+        equity_null_reason,
+        shares_null_reason,
+        roa_null_reason,
+        roe_null_reason,
+        operating_margin_null_reason
+
+    from {{ ref('int_fundamental_events') }}
+
+),
+
+{{ as_of_rows('events') }}
+
+served as (
+
+    select * from {{ ref('int_fundamentals_as_of') }}
+
+),
+
 fundamentals as (
 
     select
-        *,
+        served.*,
+        events_by_row.* exclude (security_id, known_at),
         {%- for statement in ['income', 'balance', 'cashflow'] %}
         case
-            when {{ statement }}_age_days is null then 'not_yet_known'
-            when {{ statement }}_age_days > {{ staleness_days }} then 'stale'
+            when served.{{ statement }}_age_days is null then 'not_yet_known'
+            when served.{{ statement }}_age_days > {{ staleness_days }} then 'stale'
         end as {{ statement }}_null_reason,
         {%- endfor %}
-        case when market_value_usd = 0 then 'zero_denominator' end as worthless,
+        case when served.market_value_usd = 0 then 'zero_denominator' end as worthless,
         case
-            when shares_null_reason is not null then shares_null_reason
-            when shares_age_days > {{ staleness_days }} then 'stale'
-            when market_value_usd is null then 'price_unknown'
+            when events_by_row.shares_null_reason is not null then events_by_row.shares_null_reason
+            when served.shares_age_days > {{ staleness_days }} then 'stale'
+            when served.market_value_usd is null then 'price_unknown'
         end as market_value_null_reason
 
-    from {{ ref('int_fundamentals_as_of') }}
+    from events_by_row
+    positional join served
+
+    where {{ as_of_rows_hold('events_by_row', 'served') }}
 
 ),
 

@@ -108,17 +108,7 @@ with_shares as (
         states.equity,
         states.roa,
         states.roe,
-        states.operating_margin,
-
-        ---------- reasons of NULLs
-        states.revenue_ttm_null_reason,
-        states.net_income_ttm_null_reason,
-        states.free_cash_flow_ttm_null_reason,
-        states.equity_null_reason,
-        states.shares_null_reason,
-        states.roa_null_reason,
-        states.roe_null_reason,
-        states.operating_margin_null_reason
+        states.operating_margin
 
     from states
 
@@ -128,5 +118,3 @@ with_shares as (
 )
 
 select * from with_shares
-
-order by security_id, effective_at

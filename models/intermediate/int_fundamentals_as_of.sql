@@ -90,16 +90,7 @@ served as (
         case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roa end as roa,
         case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roe end as roe,
         case when income_age_days <= {{ staleness_days }} then operating_margin end as operating_margin,
-        case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days,
-
-        ---------- reasons of NULLs as of the newest statements, before staleness and price
-        net_income_ttm_null_reason,
-        free_cash_flow_ttm_null_reason,
-        equity_null_reason,
-        shares_null_reason,
-        roa_null_reason,
-        roe_null_reason,
-        operating_margin_null_reason
+        case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days
 
     from joined
 

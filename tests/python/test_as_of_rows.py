@@ -68,8 +68,6 @@ def warehouse(prices: pd.DataFrame, steps: pd.DataFrame) -> duckdb.DuckDBPyConne
     values = [f"timestamp '{SESSIONS[0]}' as {name}" for name in names]
     values += [f"0.0::double as {name}" for name in ("revenue_ttm", "net_income_ttm", "free_cash_flow_ttm")]
     values += [f"1.0::double as {name}" for name in ("roa", "roe", "operating_margin", "shares", "shares_basic")]
-    reasons = ("net_income_ttm", "free_cash_flow_ttm", "equity", "shares", "roa", "roe", "operating_margin")
-    values += [f"null::varchar as {name}_null_reason" for name in reasons]
     con.execute(
         f"""create table intermediate.int_fundamental_steps as
         select security_id, effective_at, effective_at as usable_at, effective_at as known_at, equity,
