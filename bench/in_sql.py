@@ -21,7 +21,11 @@ MODELS = [
     "feat_fundamental",
 ]
 # profiles.yml
-SETTINGS = {"preserve_insertion_order": "true", "disabled_compression_methods": "'alp,alprd,rle'"}
+SETTINGS = {
+    "preserve_insertion_order": "true",
+    "disabled_compression_methods": "'alp,alprd'",
+    "write_buffer_row_group_count": "1",
+}
 
 
 def connect(warehouse: Path, threads: int) -> duckdb.DuckDBPyConnection:

@@ -54,10 +54,10 @@
 
     from {{ events }}_usable as usable
 
-    asof join {{ events }}_runs as runs
+    inner join {{ events }}_runs as runs
         on
             usable.security_id = runs.security_id
-            and usable.usable_session_index <= runs.last_session_index
+            and usable.usable_session_index between runs.serves_from_session_index and runs.last_session_index
 
     union all by name
 
@@ -76,11 +76,9 @@
 
     select
         placed.*,
-        lead(placed.from_row_number, 1, total.row_count + 1) over (
-            order by placed.from_row_number asc, placed.{{ at }} asc nulls first
-        ) - placed.from_row_number as served_rows
+        coalesce(lead(placed.from_row_number) over (), total.row_count + 1) - placed.from_row_number as served_rows
 
-    from {{ events }}_placed as placed
+    from (select * from {{ events }}_placed order by from_row_number asc, {{ at }} asc nulls first) as placed
 
     cross join (select coalesce(max(last_row_number), 0) as row_count from {{ events }}_runs) as total
 
@@ -92,7 +90,7 @@
         * exclude (usable_session_index, from_row_number, served_rows),
         unnest(range(served_rows)) as rows_before
 
-    from (select * from {{ events }}_spans order by from_row_number, {{ at }} nulls first)
+    from {{ events }}_spans
 
 ),
 {%- endmacro %}

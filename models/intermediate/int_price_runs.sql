@@ -41,25 +41,40 @@ starts as (
 
 ),
 
-runs as (
+extents as (
 
     select
-        ---------- keys
         starts.security_id,
         starts.session_index as first_session_index,
-
-        ---------- extent in sessions
         starts.session_index
         + coalesce(starts.next_row_number, total.row_count + 1) - starts.row_number - 1 as last_session_index,
         starts.is_first,
-
-        ---------- extent in rows, the first row of int_prices being number 1
         starts.row_number as first_row_number,
         coalesce(starts.next_row_number, total.row_count + 1) - 1 as last_row_number
 
     from starts
 
     cross join total
+
+),
+
+runs as (
+
+    select
+        ---------- keys
+        security_id,
+        first_session_index,
+
+        ---------- extent in sessions, and from where on its first row is the next one the security has
+        case when is_first then 0 else lag(last_session_index) over () + 1 end as serves_from_session_index,
+        last_session_index,
+        is_first,
+
+        ---------- extent in rows, the first row of int_prices being number 1
+        first_row_number,
+        last_row_number
+
+    from extents
 
 )
 
