@@ -17,56 +17,40 @@
 
 with recursive
 
--- in the order of storage, by security_id, statement, period_end_date, version: the place within a statement's reports
-numbered as (
+-- in the order of storage, by security_id, statement, period_end_date, version: the days since the reports before it
+spaced as (
 
     select
         *,
         row_number() over () as report_id,
-        coalesce(
-            lag(security_id) over () = security_id and lag(statement) over () = statement, false
-        ) as is_continued
+        {%- for n in range(1, 9) %}
+        case
+            when lag(security_id, {{ n }}) over () = security_id and lag(statement, {{ n }}) over () = statement
+                then period_end_date - lag(period_end_date, {{ n }}) over ()
+        end as days_since_{{ n }},
+        {%- endfor %}
+        known_at <= lag(known_at) over () as is_not_later,
+        case
+            when
+                lead(security_id) over () = security_id
+                and lead(statement) over () = statement
+                and lead(period_end_date) over () = period_end_date
+                then lead(known_at) over ()
+        end as superseded_at
 
     from {{ ref('int_fundamentals') }}
 
 ),
 
-placed as (
-
-    select
-        *,
-        report_id - max(case when not is_continued then report_id end) over (
-            rows between unbounded preceding and current row
-        ) as reports_before
-
-    from numbered
-
-),
-
--- the days since the reports before it
-spaced as (
-
-    select
-        *,
-        {%- for n in range(1, 9) %}
-        case when reports_before >= {{ n }} then period_end_date - lag(period_end_date, {{ n }}) over () end
-            as days_since_{{ n }},
-        {%- endfor %}
-        known_at <= lag(known_at) over () as is_not_later,
-        case
-            when lead(is_continued) over () and lead(period_end_date) over () = period_end_date
-                then lead(known_at) over ()
-        end as superseded_at
-
-    from placed
-
-),
-
+-- and the sums of four reports in a row, newest first
 reports as (
 
     select
         *,
-        coalesce(days_since_3 <= 320, false) as has_ttm,
+        {%- for item in flows %}
+        {{ item }} + lag({{ item }}, 1) over () + lag({{ item }}, 2) over () + lag({{ item }}, 3) over ()
+            as {{ item }}_of_four,
+        {%- endfor %}
         case
             {%- for n in range(3, 6) %}
             when days_since_{{ n }} between 330 and 400 then {{ n }}
@@ -76,12 +60,7 @@ reports as (
             {%- for n in range(3, 6) %}
             when days_since_{{ n }} between 330 and 400 then days_since_{{ n + 3 }} - days_since_{{ n }} <= 320
             {%- endfor %}
-        end as has_ttm_year_ago,
-        {%- for item in flows %}
-        {{ item }} + lag({{ item }}, 1) over () + lag({{ item }}, 2) over () + lag({{ item }}, 3) over ()
-            as {{ item }}_of_four
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        end as has_ttm_year_ago
 
     from spaced
 
@@ -122,9 +101,9 @@ by_place as (
             {%- for n in range(3, 6) %}
             when year_ago = {{ n }} then lag({{ item }}, {{ n }}) over ()
             {%- endfor %}
-        end as {{ item }}_year_ago
-        {{- ',' if not loop.last }}
+        end as {{ item }}_year_ago,
         {%- endfor %}
+        coalesce(days_since_3 <= 320, false) as has_ttm
 
     from reports
 
