@@ -133,7 +133,7 @@ ITEMS = (
     Item(
         "reports whose price moved more on the next session than on their own",
         "select count(*) from reactions where next_move > own_move",
-        "stg_sharadar__checked_statements",
+        "stg_sharadar__statements",
     ),
     Item(
         "missing fields of first filings",

@@ -46,7 +46,7 @@ from kairos.errors import SpecError
 from kairos.sessions import closes
 
 END = np.datetime64("2023-12-29")  # the market's last session
-BURN_IN = 560  # sessions before the first bar in which states settle and statements are written
+BURN_IN = 560  # sessions before the first bar in which statements are written and states grow (the slow ones go on)
 ENTRY_LAG = 1  # sessions between the decision and the label's first close
 CHUNK = 50  # companies simulated together; no number depends on it
 
