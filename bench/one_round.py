@@ -1,4 +1,6 @@
-"""One timed run of one side in a process of its own: `python -m bench.one_round sql|polars|polars_in_memory FOLDER`.
+"""One timed run of one side in a process of its own: `python -m bench.one_round SIDE FOLDER THREADS`.
+
+SIDE is sql, polars (Parquet as Polars writes it unless told otherwise: zstd), polars_uncompressed or polars_in_memory.
 
 Both sides are warmed on a small market first (imports, threads, code paths) and then pay for their own memory. The last
 line printed is JSON: CPU seconds (user + system, all threads) and wall seconds.
@@ -42,15 +44,16 @@ def sql(folder: Path, small: Path, threads: int) -> dict[str, float]:
         return timed(lambda: in_sql.build(con))
 
 
-def polars(folder: Path, small: Path, threads: int, in_memory: bool) -> dict[str, float]:
+def polars(folder: Path, small: Path, threads: int, side: str) -> dict[str, float]:
     """Polars, streaming, into a Parquet file or into memory."""
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     from bench import in_polars
 
     in_polars.features(small).sink_parquet(small / "features.parquet")
-    if in_memory:
+    if side == "polars_in_memory":
         return timed(lambda: in_polars.features(folder).collect(engine="streaming"))
-    return timed(lambda: in_polars.features(folder).sink_parquet(folder / "features.parquet"))
+    compression = "uncompressed" if side == "polars_uncompressed" else "zstd"
+    return timed(lambda: in_polars.features(folder).sink_parquet(folder / "features.parquet", compression=compression))
 
 
 if __name__ == "__main__":
@@ -58,5 +61,5 @@ if __name__ == "__main__":
     if side == "sql":
         figures = sql(folder, folder / "small", threads)
     else:
-        figures = polars(folder, folder / "small", threads, in_memory=side == "polars_in_memory")
+        figures = polars(folder, folder / "small", threads, side)
     print(json.dumps(figures))
