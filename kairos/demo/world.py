@@ -422,14 +422,17 @@ def draw_filings(rng: np.random.Generator, world: World, number: int, traits: Tr
     lag = np.where(quarter == 4, traits.lag + rng.integers(8, 30, Q), traits.lag + rng.integers(-3, 5, Q))
     late = rng.random(Q) < 0.027
     lag = lag + np.where(late, rng.integers(35, 130, Q), 0)
-    filed = end + lag.astype("timedelta64[D]")
-    # nobody files on a weekend
-    weekday = (filed.astype(int) + 3) % 7
-    filed = filed + np.where(weekday > 4, 7 - weekday, 0).astype("timedelta64[D]")
+    filed = off_weekends(end + lag.astype("timedelta64[D]"))
     after, surprise, headline = rng.random(Q) < 0.5, rng.standard_normal(Q), rng.standard_normal(Q)
     year = months.astype("datetime64[Y]").astype(int) + 1970 + (month > year_end)
     kept = (filed >= first - np.timedelta64(455, "D")) & (filed <= min(last, days[-1]))
     return Filings(end[kept], year[kept], quarter[kept], filed[kept], after[kept], surprise[kept], headline[kept])
+
+
+def off_weekends(filed: np.ndarray) -> np.ndarray:
+    """datetime64[D] of filings, those of a weekend moved to the Monday after it: nobody files on one."""
+    weekday = (filed.astype(int) + 3) % 7
+    return filed + np.where(weekday > 4, 7 - weekday, 0).astype("timedelta64[D]")
 
 
 def reactions(days: np.ndarray, filing: Filings) -> tuple[np.ndarray, np.ndarray]:
@@ -756,9 +759,7 @@ def insider_trades(
         rng.random(len(row)) < 0.04, rng.integers(5, 60, len(row)), 0
     )
     traded = days[row]
-    filed = traded + wait.astype("timedelta64[D]")
-    weekday = (filed.astype(int) + 3) % 7
-    filed = filed + np.where(weekday > 4, 7 - weekday, 0).astype("timedelta64[D]")
+    filed = off_weekends(traded + wait.astype("timedelta64[D]"))
     usd = 9e4 * np.exp(1.0 * rng.standard_normal(len(row))) * (traits.value_usd / 2.5e9) ** 0.3
     shares = np.maximum(1, np.round(usd / close[row]))
     owner = rng.integers(0, 9, len(row))

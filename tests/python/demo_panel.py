@@ -39,10 +39,10 @@ def read(world: World, restated: bool = False, same_day: bool = False, sector_of
     """The panel of a world; the three switches let the future in."""
     T, N = world.T, world.market.size
     days = world.market.days
-    hollow = lambda: np.full((T, N), np.nan)  # noqa: E731
-    tr, close, dollars, worth, sector = hollow(), hollow(), hollow(), hollow(), hollow()
-    truth = {h: hollow() for h in HORIZONS}
-    S = {name: hollow() for name in (*STATEMENT, "age")}
+    tr, close, dollars, worth, sector = np.full((5, T, N), np.nan)
+    truth = dict(zip(HORIZONS, np.full((len(HORIZONS), T, N), np.nan), strict=True))
+    known_items = (*STATEMENT, "age")
+    S = dict(zip(known_items, np.full((len(known_items), T, N), np.nan), strict=True))
     for history in (h for chunk in world.chunks for h in world.histories(chunk)):
         k, at = history.number, history.positions
         growth = (history.close * history.split + history.dividend + history.spin_off_value)[1:] / history.close[:-1]
