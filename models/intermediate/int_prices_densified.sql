@@ -23,6 +23,8 @@ bars as (
 
     from {{ ref('int_bars') }}
 
+    where reason is null
+
 ),
 
 spells as (

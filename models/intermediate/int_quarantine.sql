@@ -1,5 +1,6 @@
-{#- Every raw row that staging refused, of all vendors: nothing is dropped without standing here.
-    Grain: one row per refused row. Source: stg_<vendor>__quarantined_rows, seed refusal_reasons. -#}
+{#- Every raw row that staging refused, of all vendors, and the bars that int_bars refused for the bars before them:
+    nothing is dropped without standing here.
+    Grain: one row per refused row. Source: stg_<vendor>__quarantined_rows, int_bars, seed refusal_reasons. -#}
 
 with
 
@@ -26,8 +27,18 @@ refused as (
         example
 
     from {{ ref('stg_' ~ source) }}
-    {{- ' union all ' if not loop.last }}
-    {%- endfor %}
+    union all
+    {% endfor %}
+    select
+        dataset,
+        file,
+        reason,
+        concat_ws(' ', ticker, session_date) as key,
+        concat('C=', close, ' V=', volume_shares) as example
+
+    from {{ ref('int_bars') }}
+
+    where reason is not null
 
 ),
 

@@ -18,6 +18,8 @@ bars as (
 
     select * from {{ ref('int_bars') }}
 
+    where reason is null
+
 ),
 
 sessions as (

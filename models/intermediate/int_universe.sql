@@ -1,5 +1,5 @@
-{#- Who is a member of the tradable universe on each session, and every condition apart: a common share with a fresh bar
-    that traded, an as-traded close high enough where it is known, liquidity and history. All of it is known at the
+{#- Who is a member of the tradable universe on each session, and every condition apart: in the universe that var
+    member_universe names (common shares) with a fresh bar that traded, an as-traded close high enough where it is known, liquidity and history. All of it is known at the
     close; ranks, medians, labels and training use members only, feature rows exist for every row.
     Grain: one row per session and security, the rows of int_prices. Stored by (security_id, as_of_date). -#}
 
@@ -11,9 +11,11 @@ prices as (
 
 ),
 
-spells as (
+named as (
 
-    select * from {{ ref('int_spells') }}
+    select * from {{ ref('int_named_universes') }}
+
+    where universe = '{{ setting("member_universe") }}'
 
 ),
 
@@ -29,7 +31,7 @@ judged as (
         prices.as_of_date,
         prices.security_id,
         prices.decided_at,
-        spells.security_type = 'common' as is_common,
+        coalesce(named.is_in_universe, false) as is_in_universe,
         not prices.is_stale and prices.volume_shares > 0 as is_fresh,
         prices.close_unadjusted is not null as is_price_known,
         coalesce(prices.close_unadjusted >= {{ setting('universe_min_price_usd') }}, true) as is_price_high_enough,
@@ -39,8 +41,7 @@ judged as (
 
     from prices
 
-    inner join spells
-        on prices.security_id = spells.security_id
+    {{ as_of_join('prices', 'named') }}
 
 ),
 
@@ -55,12 +56,12 @@ placed as (
         judged.decided_at,
 
         ---------- membership and its conditions
-        judged.is_common
+        judged.is_in_universe
         and judged.is_fresh
         and judged.is_price_high_enough
         and judged.is_liquid
         and judged.has_history as is_member,
-        judged.is_common,
+        judged.is_in_universe,
         judged.is_fresh,
         judged.is_price_high_enough,
         judged.is_price_known,

@@ -171,6 +171,7 @@ bars as (
 
     where
         bars.vendor = 'sharadar'
+        and bars.reason is null
         and bars.close_unadjusted is not null
 
 ),
