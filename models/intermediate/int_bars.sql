@@ -112,7 +112,7 @@ marked as (
 
     from jumped
 
-    window so_far as (rows between unbounded preceding and current row)
+    window so_far as (rows between unbounded preceding and current row) -- noqa: PRS
 
 )
 

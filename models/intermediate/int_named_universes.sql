@@ -1,4 +1,4 @@
-{#- From when on a security is in a named universe, and from when on it no longer is. A universe is rows of seeds/universes:
+{#- From when on a security is in a named universe, and from when on it no longer is. A universe is rows of the seed:
     values of one kind are alternatives, kinds must hold together. What changes with time holds from when it was known:
     a sector from int_sectors on, membership of an index from the end of the day on which the keeper of the index began
     or ended it. The keeper writes tickers of the date: a membership belongs to whoever had the ticker meanwhile, up to
@@ -235,7 +235,11 @@ judged as (
         together.universe,
         together.security_id,
         together.known_at,
-        together.kinds_that_hold = needed.kinds as is_in_universe
+        together.kinds_that_hold = needed.kinds as is_in_universe,
+        coalesce(lag(together.kinds_that_hold = needed.kinds) over (
+            partition by together.universe, together.security_id
+            order by together.known_at
+        ), false) as was_in_universe
 
     from together
 
@@ -257,9 +261,6 @@ select
 
 from judged
 
-qualify is_in_universe <> coalesce(lag(is_in_universe) over (
-    partition by universe, security_id
-    order by known_at
-), false)
+where is_in_universe <> was_in_universe
 
 order by universe, security_id, known_at
