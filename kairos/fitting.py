@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from threadpoolctl import threadpool_limits
 import kairos
 from kairos import executor
 from kairos.errors import SpecError
-from kairos.families import Family, family_named
+from kairos.families import CLASSES, Family, family_named
 from kairos.panel import PanelFiles, active_specs, features_of, rows_of, write_panel
 from kairos.progress import Progress, say
 from kairos.schemas import FITS
@@ -83,8 +82,8 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) ->
 
     Arguments are DuckDB relations: ml_panel, labels, ml_folds, and the seeds alpha_specs, alpha_params, feature_sets.
     Rows whose label is NULL take no part, whatever the task; NULL features get the training rows' medians.
-    Returns schemas.FITS in the order alpha_name, fold_id; empty, with a line on stderr that says why, when no fold can
-    be fitted. Raises SpecError when a spec does not fit its family.
+    Returns schemas.FITS in the order alpha_name, fold_id; empty when the family has no active alpha, or, with a line on
+    stderr that says why, when none of their folds can be fitted. Raises SpecError when a spec does not fit its family.
     """
     algorithm = family_named(family)
     alphas = [spec for spec in active_specs(rows_of(specs)) if spec["family"] == family]
@@ -111,7 +110,8 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) ->
         if fold["alpha_name"] == spec["alpha_name"] and fold["status"] == "fitted"
     ]
     if not tasks:
-        say(_why_nothing_is_fitted(family, alphas, all_folds))
+        if alphas:
+            say(_why_nothing_is_fitted(family, alphas, all_folds))
         return FITS.empty_table()
     with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
         files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
@@ -169,20 +169,22 @@ def fit_rows(
     if not preparation.features:
         raise SpecError(f"Every feature is NULL in all {len(rows.y)} training rows: {', '.join(rows.features)}.")
     kept = [rows.features.index(name) for name in preparation.features]
-    weight = class_weights(rows.y) if task == "classification" else None
+    weight = class_weights(rows.y, CLASSES[task]) if task in CLASSES else None
     X = preparation.apply(rows.X[:, kept])
     return preparation, algorithm.fit(algorithm.build(task, params, seed), X, rows.y, weight)
 
 
-def class_weights(y: np.ndarray) -> np.ndarray:
-    """Weight of each row so that classes count alike: n / (classes x rows of the row's class).
+def class_weights(y: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each row so that classes 0 to classes - 1 count alike: n / (classes x rows of the row's class).
 
-    Raises SpecError when there is one class only.
+    Raises SpecError when a class has no row.
     """
-    classes, inverse, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        raise SpecError(f"Training rows of one class only ({classes.tolist()}): a classifier needs both.")
-    return (len(y) / (len(classes) * counts))[inverse]
+    counts = np.bincount(y.astype(int), minlength=classes)
+    if not counts.all():
+        raise SpecError(
+            f"Rows per class {counts.tolist()}: a classifier needs rows of each. ml_folds skips such folds."
+        )
+    return (len(y) / (classes * counts))[y.astype(int)]
 
 
 def training_rows(files: PanelFiles, spec: dict[str, Any], fold: dict[str, Any], features: list[str]) -> TrainingRows:
@@ -213,7 +215,8 @@ def label_end_column(spec: dict[str, Any]) -> str:
 def code_version(family: str) -> str:
     """Package version and a digest of the source that shapes a fit."""
     package = Path(kairos.__file__).parent
-    sources = ["fitting.py", "panel.py", "families/_base.py", "families/_skops_bytes.py", f"families/{family}.py"]
+    shared = sorted(path.relative_to(package).as_posix() for path in (package / "families").glob("_[a-z]*.py"))
+    sources = ["fitting.py", "panel.py", *shared, f"families/{family}.py"]
     digest = hashlib.sha256(b"".join((package / source).read_bytes() for source in sources))
     return f"{kairos.__version__}+{digest.hexdigest()[:12]}"
 
@@ -245,13 +248,7 @@ def _training_files(panel, labels, alphas, features: list[str], folder: str) -> 
 def _why_nothing_is_fitted(family: str, alphas: list[dict[str, Any]], folds: list[dict[str, Any]]) -> str:
     """The reason for an empty table, for a person who expected fits."""
     names = {spec["alpha_name"] for spec in alphas}
-    if not names:
-        return f"fit {family}: no active alpha of this family in seeds/alpha_specs.csv"
-    reasons = sorted({fold["reason"] for fold in _of(folds, names)})
+    reasons = sorted({fold["reason"] for fold in folds if fold["alpha_name"] in names})
     if not reasons:
         return f"fit {family}: the market is too short: it ends before the first test start that has members before it"
     return f"fit {family}: every fold is skipped ({'; '.join(reasons)})"
-
-
-def _of(folds: list[dict[str, Any]], names: set[str]) -> Iterator[dict[str, Any]]:
-    return (fold for fold in folds if fold["alpha_name"] in names)

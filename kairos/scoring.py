@@ -26,8 +26,8 @@ def score_folds(fits, panel, specs) -> pa.Table:
 
     Arguments are DuckDB relations ml_fits, ml_panel, alpha_specs. Rows before an alpha's first effective_date have no
     score; every later one has, to the last date of the panel. NULL features get the fit's medians.
-    Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; score is the probability of outperforming
-    for classification (also prob_up) and the predicted value for regression.
+    Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; what a task says stands in the columns of
+    columns_of(), and those of other tasks are NULL.
     """
     horizons = {spec["alpha_name"]: spec["horizon_days"] for spec in rows_of(specs)}
     served = sorted(rows_of(fits), key=lambda fit: (fit["alpha_name"], fit["effective_date"]))
@@ -44,8 +44,8 @@ def score_folds(fits, panel, specs) -> pa.Table:
         dates = np.array(files.column("as_of_date"))
         tasks = [{"files": files, "fit": fit, "rows": rows} for fit, rows in served_rows(served, dates)]
         scores: list[np.ndarray] = [np.empty(0)] * len(tasks)
-        for position, score in executor.run(score_one, tasks):
-            scores[position] = score
+        for position, said in executor.run(score_one, tasks):
+            scores[position] = said
         say(f"score: {len(tasks)} fits, {sum(map(len, scores))} rows")
         securities = np.array(files.column("security_id"))
     pieces = [
@@ -54,9 +54,9 @@ def score_folds(fits, panel, specs) -> pa.Table:
             horizons[task["fit"]["alpha_name"]],
             dates[slice(*task["rows"])],
             securities[slice(*task["rows"])],
-            score,
+            said,
         )
-        for task, score in zip(tasks, scores, strict=True)
+        for task, said in zip(tasks, scores, strict=True)
     ]
     return pa.concat_tables(pieces).unify_dictionaries()
 
@@ -77,7 +77,7 @@ def served_rows(fits: list[dict[str, Any]], dates: np.ndarray) -> list[tuple[dic
 
 
 def score_one(task: dict[str, Any]) -> np.ndarray:
-    """Scores float64 (rows,) of the rows one fit serves, in whatever process."""
+    """What the fit says of the rows it serves, as Family.predict() returns it, in whatever process."""
     fit, files = task["fit"], task["files"]
     algorithm = family_named(fit["family"])
     preparation = Preparation(
@@ -89,28 +89,40 @@ def score_one(task: dict[str, Any]) -> np.ndarray:
     )
     X = files.matrix()[slice(*task["rows"])][:, files.positions(preparation.features)]
     with threadpool_limits(limits=1):
-        return algorithm.predict(algorithm.deserialize(fit["estimator"]), preparation.apply(X))
+        return algorithm.predict(fit["task"], algorithm.deserialize(fit["estimator"]), preparation.apply(X))
 
 
-def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.ndarray, score: np.ndarray) -> pa.Table:
-    rows = len(score)
-    prob_up = pa.array(score) if fit["task"] == "classification" else pa.nulls(rows, pa.float64())
+def columns_of(task: str, said: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of SCORES, each float64 (rows,), from what Family.predict() said; score is high where attractive.
 
-    def same(text: str) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), [text])
+    classification: score = prob_up, the probability of class 1. multiclass: score = P(UP) - P(DOWN), and prob_up,
+    prob_flat, prob_down. regression: score, the predicted value. quantile: score = q50, and q10, q50, q90.
+    """
+    if task == "classification":
+        return {"score": said, "prob_up": said}
+    if task == "regression":
+        return {"score": said}
+    first, second, third = said.T
+    if task == "multiclass":
+        return {"score": third - first, "prob_up": third, "prob_flat": second, "prob_down": first}
+    return {"score": second, "q10": first, "q50": second, "q90": third}
 
+
+def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.ndarray, said: np.ndarray) -> pa.Table:
+    rows = len(dates)
+    constants = {"alpha_name": fit["alpha_name"], "fit_id": fit["fit_id"], "fold_id": fit["fold_id"]}
+    columns = {
+        "as_of_date": pa.array(dates).cast(pa.date32()),
+        "security_id": pa.array(securities),
+        "horizon_days": pa.array(np.full(rows, horizon, dtype=np.int32)),
+        "is_out_of_sample": pa.array(dates >= _days(fit["effective_date"])),
+    }
+    columns |= {
+        name: pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), [text]) for name, text in constants.items()
+    }
+    columns |= {name: pa.array(values) for name, values in columns_of(fit["task"], said).items()}
     return pa.table(
-        [
-            pa.array(dates).cast(pa.date32()),
-            pa.array(securities),
-            same(fit["alpha_name"]),
-            pa.array(np.full(rows, horizon, dtype=np.int32)),
-            pa.array(score),
-            prob_up,
-            same(fit["fit_id"]),
-            same(fit["fold_id"]),
-            pa.array(dates >= _days(fit["effective_date"])),
-        ],
+        [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in SCORES],
         schema=SCORES,
     )
 

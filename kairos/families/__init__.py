@@ -7,15 +7,22 @@ To add a family: its file, a line here, python_models/ml/ml_fits__<family>.py, i
 from __future__ import annotations
 
 from kairos.errors import SpecError
-from kairos.families._base import Family
+from kairos.families._base import CLASSES, QUANTILES, Family
+from kairos.families.elastic_net import ElasticNet
+from kairos.families.lasso import Lasso
 from kairos.families.lightgbm import LightGBM
+from kairos.families.linear import Linear
 from kairos.families.logistic import Logistic
+from kairos.families.random_forest import RandomForest
 from kairos.families.ridge import Ridge
 from kairos.families.xgboost import XGBoost
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (XGBoost(), LightGBM(), Ridge(), Logistic())}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (XGBoost(), LightGBM(), RandomForest(), Linear(), Ridge(), Lasso(), ElasticNet(), Logistic())
+}
 
-__all__ = ["FAMILIES", "Family", "family_named"]
+__all__ = ["CLASSES", "FAMILIES", "QUANTILES", "Family", "family_named"]
 
 
 def family_named(name: str) -> Family:

@@ -10,12 +10,17 @@ import numpy as np
 
 from kairos.errors import SpecError
 
+# Classes that a task's label has, 0 to k - 1; three are DOWN, FLAT and UP.
+CLASSES = {"classification": 2, "multiclass": 3}
+QUANTILES = (0.1, 0.5, 0.9)
+
 
 class Family(ABC):
     """One algorithm: how it is built, fitted, asked and written down.
 
-    X is a float64 array (rows, features) without NaN (the caller imputes), in key order; y a float64 array (rows,),
-    0 or 1 for classification and a return for regression; weight a float64 array (rows,) or None.
+    X is a float64 array (rows, features) without NaN (the caller imputes), in key order; y a float64 array (rows,), a
+    class of CLASSES for classification and multiclass, a return for regression and quantile; weight a float64 array
+    (rows,) or None.
     A fit uses one thread and its seed only: the same rows give the same bytes. A row's prediction depends on that row
     alone, never on the rows asked with it.
     """
@@ -38,8 +43,18 @@ class Family(ABC):
         """The fitted estimator."""
 
     @abstractmethod
-    def predict(self, fitted: Any, X: np.ndarray) -> np.ndarray:
-        """float64 (rows,): probability of class 1 for classification, the predicted value for regression."""
+    def outputs(self, fitted: Any, X: np.ndarray) -> np.ndarray:
+        """What the estimator says, as predict() returns it but for quantiles, which may cross here."""
+
+    def predict(self, task: str, fitted: Any, X: np.ndarray) -> np.ndarray:
+        """float64: classification (rows,) probability of class 1; multiclass (rows, 3) probabilities of the classes;
+        regression (rows,) the predicted value; quantile (rows, 3) the QUANTILES, ascending in every row.
+
+        Quantiles fitted apart from each other may cross. They are rearranged, sorted row by row, which never makes
+        them worse (Chernozhukov, Fernandez-Val and Galichon 2010, Econometrica 78(3)).
+        """
+        said = self.outputs(fitted, X)
+        return np.sort(said, axis=1) if task == "quantile" else said
 
     @abstractmethod
     def serialize(self, fitted: Any) -> bytes:

@@ -1,7 +1,8 @@
 """scikit-learn estimators as skops bytes that are the same in every process.
 
-skops names its parts by memory addresses and stamps its archive with the clock. Here the parts are numbered in the
-order of their names and the archive carries no time; skops reads it as any other of its files, and only types it
+skops names its parts by memory addresses, stamps its archive with the clock and writes whatever lies between the fields
+of a tree's nodes. Here the parts are numbered in the order of their names, the archive carries no time and what lies
+between fields is zero; skops reads it as any other of its files, and only types it
 trusts, so nothing is ever unpickled.
 """
 
@@ -10,8 +11,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import skops.io
 
 ARCHIVE_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -31,9 +34,12 @@ def dump(estimator: Any) -> bytes:
     return out.getvalue()
 
 
-def load(content: bytes) -> Any:
-    """The estimator of `content`. skops raises UntrustedTypesFoundException for types it does not trust."""
-    return skops.io.loads(content, trusted=[])
+def load(content: bytes, trusted: Sequence[str] = ()) -> Any:
+    """The estimator of `content`.
+
+    trusted: types beyond skops' own that the caller checks. skops raises UntrustedTypesFoundException for others.
+    """
+    return skops.io.loads(content, trusted=list(trusted))
 
 
 def _renumber(node: Any, parts: dict[str, bytes], renamed: dict[str, bytes], counter: list[int]) -> None:
@@ -46,10 +52,23 @@ def _renumber(node: Any, parts: dict[str, bytes], renamed: dict[str, bytes], cou
             node["__id__"] = counter[0]
         if isinstance(node.get("file"), str) and node["file"] in parts:
             name = f"{counter[0]}.npy"
-            renamed[name] = parts[node["file"]]
+            renamed[name] = _without_padding(parts[node["file"]])
             node["file"] = name
         for key in sorted(node):
             _renumber(node[key], parts, renamed, counter)
     elif isinstance(node, list):
         for value in node:
             _renumber(value, parts, renamed, counter)
+
+
+def _without_padding(content: bytes) -> bytes:
+    """An .npy file as it is, of records with zeros between their fields."""
+    records = np.load(io.BytesIO(content), allow_pickle=False)
+    if not records.dtype.names:
+        return content
+    clean = np.zeros(records.shape, records.dtype)
+    for name in records.dtype.names:
+        clean[name] = records[name]
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(clean))
+    return buffer.getvalue() + clean.view(np.uint8).tobytes()

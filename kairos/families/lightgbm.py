@@ -1,19 +1,30 @@
-"""Gradient boosted trees of LightGBM; bytes are its model text."""
+"""Gradient boosted trees of LightGBM; bytes are its model text, of three quantiles three texts one after the other."""
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import lightgbm as lgb
+import numpy as np
 
-from kairos.families._base import Family
+from kairos.families._base import QUANTILES, Family
+
+_OBJECTIVES = {
+    "classification": [{"objective": "binary"}],
+    "multiclass": [{"objective": "multiclass", "num_class": 3}],
+    "regression": [{"objective": "regression"}],
+    "quantile": [{"objective": "quantile", "alpha": level} for level in QUANTILES],
+}
+# How a model text begins.
+_FIRST_LINES = re.compile(r"^(?=tree\nversion=)", re.MULTILINE)
 
 
 class LightGBM(Family):
-    """Objective binary for classification, regression (squared error) for regression."""
+    """One booster per fit, one per quantile for quantiles; fitted: a list of boosters."""
 
     name = "lightgbm"
-    tasks = ("classification", "regression")
+    tasks = ("classification", "multiclass", "regression", "quantile")
     estimator_format = "lightgbm_text"
     is_scaled = False
     # Leaf-wise trees fit noise faster than depth-wise ones: few leaves, each of many rows.
@@ -31,7 +42,6 @@ class LightGBM(Family):
 
     def build(self, task, params, seed):
         native = {
-            "objective": "binary" if task == "classification" else "regression",
             "num_leaves": params["num_leaves"],
             "learning_rate": params["learning_rate"],
             "bagging_fraction": params["subsample"],
@@ -46,18 +56,19 @@ class LightGBM(Family):
             "num_threads": 1,
             "verbosity": -1,
         }
-        return native, params["n_estimators"]
+        return [native | objective for objective in _OBJECTIVES[task]], params["n_estimators"]
 
     def fit(self, unfitted, X, y, weight):
-        native, rounds = unfitted
-        data = lgb.Dataset(X, label=y, weight=weight, params=native)
-        return lgb.train(native, data, num_boost_round=rounds)
+        natives, rounds = unfitted
+        data = lgb.Dataset(X, label=y, weight=weight, params=natives[0])
+        return [lgb.train(native, data, num_boost_round=rounds) for native in natives]
 
-    def predict(self, fitted, X):
-        return fitted.predict(X, num_threads=1)
+    def outputs(self, fitted, X):
+        columns = [booster.predict(X, num_threads=1) for booster in fitted]
+        return columns[0] if len(columns) == 1 else np.column_stack(columns)
 
     def serialize(self, fitted):
-        return fitted.model_to_string().encode()
+        return "".join(booster.model_to_string() for booster in fitted).encode()
 
     def deserialize(self, content):
-        return lgb.Booster(model_str=content.decode())
+        return [lgb.Booster(model_str=text) for text in _FIRST_LINES.split(content.decode()) if text]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -12,10 +13,10 @@ from kairos.families._base import Family, linear_terms
 
 
 class Logistic(Family):
-    """L2-penalised logistic regression, L-BFGS."""
+    """L2-penalised logistic regression, L-BFGS; multinomial for three classes."""
 
     name = "logistic"
-    tasks = ("classification",)
+    tasks = ("classification", "multiclass")
     estimator_format = "skops"
     is_scaled = True
     # c is the inverse of the penalty (scikit-learn's C): 0.001 for rows whose labels are mostly noise.
@@ -28,8 +29,13 @@ class Logistic(Family):
     def fit(self, unfitted, X, y, weight):
         return unfitted.fit(X, y.astype(int), sample_weight=weight)
 
-    def predict(self, fitted, X):
-        return expit(linear_terms(X, fitted.coef_[0], float(fitted.intercept_[0])))
+    def outputs(self, fitted, X):
+        terms = [linear_terms(X, b, float(a)) for b, a in zip(fitted.coef_, fitted.intercept_, strict=True)]
+        if len(terms) == 1:
+            return expit(terms[0])
+        highest = np.maximum.reduce(terms)
+        odds = [np.exp(term - highest) for term in terms]
+        return np.column_stack(odds) / sum(odds)[:, None]
 
     def serialize(self, fitted):
         return skops_bytes.dump(fitted)

@@ -8,14 +8,21 @@ from typing import ClassVar
 import numpy as np
 import xgboost as xgb
 
-from kairos.families._base import Family
+from kairos.families._base import QUANTILES, Family
+
+_OBJECTIVES = {
+    "classification": {"objective": "binary:logistic"},
+    "multiclass": {"objective": "multi:softprob", "num_class": 3},
+    "regression": {"objective": "reg:squarederror"},
+    "quantile": {"objective": "reg:quantileerror", "quantile_alpha": list(QUANTILES)},
+}
 
 
 class XGBoost(Family):
-    """Objective binary:logistic for classification, reg:squarederror for regression."""
+    """One booster per fit; a round of three classes or quantiles grows one tree for each."""
 
     name = "xgboost"
-    tasks = ("classification", "regression")
+    tasks = ("classification", "multiclass", "regression", "quantile")
     estimator_format = "ubj"
     is_scaled = False
     # The fourth reference document's parameters; what an alpha changes stands in alpha_params.csv.
@@ -33,8 +40,7 @@ class XGBoost(Family):
 
     def build(self, task, params, seed):
         native = {key: value for key, value in params.items() if key != "n_estimators"}
-        objective = "binary:logistic" if task == "classification" else "reg:squarederror"
-        native |= {"objective": objective, "tree_method": "hist", "nthread": 1, "seed": seed, "verbosity": 0}
+        native |= _OBJECTIVES[task] | {"tree_method": "hist", "nthread": 1, "seed": seed, "verbosity": 0}
         return native, params["n_estimators"]
 
     def fit(self, unfitted, X, y, weight):
@@ -42,7 +48,7 @@ class XGBoost(Family):
         data = xgb.QuantileDMatrix(X.astype(np.float32), label=y, weight=weight, nthread=1, max_bin=native["max_bin"])
         return xgb.train(native, data, num_boost_round=rounds)
 
-    def predict(self, fitted, X):
+    def outputs(self, fitted, X):
         return fitted.inplace_predict(X.astype(np.float32)).astype(np.float64)
 
     def serialize(self, fitted):

@@ -12,6 +12,11 @@ predictions as (
         horizon_days,
         score,
         prob_up,
+        prob_flat,
+        prob_down,
+        q10,
+        q50,
+        q90,
         fit_id,
         is_out_of_sample
 
@@ -40,6 +45,16 @@ ranked as (
         horizon_days,
         score,
         prob_up,
+        prob_flat,
+        prob_down,
+        q10,
+        q50,
+        q90,
+        case
+            when prob_flat is not null
+                then case when greatest(prob_up, prob_down) <= prob_flat then 1 when prob_up > prob_down then 2 else 0 end
+            when prob_up is not null then (prob_up > 0.5)::integer
+        end as prediction_class,
         fit_id,
         is_out_of_sample,
         row_number() over best as score_rank,
@@ -64,18 +79,20 @@ signals as (
         ranked.score,
         ranked.score_rank::integer as score_rank,
         ranked.prob_up,
-        case when ranked.prob_up is not null then (ranked.prob_up > 0.5)::integer end as prediction_class,
+        ranked.prediction_class,
         case when ranked.names > 1 then abs(1 - 2 * (ranked.score_rank - 1) / (ranked.names - 1)) else 0 end
             as strength,
-        null::double as q10,
-        null::double as q50,
-        null::double as q90,
+        ranked.q10,
+        ranked.q50,
+        ranked.q90,
         case
+            when ranked.prob_flat is not null then ['short', 'flat', 'long'][ranked.prediction_class + 1]
             when coalesce(ranked.prob_up - 0.5, ranked.score) > 0 then 'long'
             when coalesce(ranked.prob_up - 0.5, ranked.score) < 0 then 'short'
             else 'flat'
         end as direction,
-        greatest(ranked.prob_up, 1 - ranked.prob_up) as confidence,
+        greatest(ranked.prob_up, coalesce(greatest(ranked.prob_flat, ranked.prob_down), 1 - ranked.prob_up))
+            as confidence,
 
         ---------- provenance
         ranked.is_out_of_sample,

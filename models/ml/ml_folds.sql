@@ -118,6 +118,7 @@ candidates as (
             {%- endfor %}
             {%- endfor %}
         end as label_value,
+        specs.task in ('classification', 'multiclass') as is_class,
         case specs.horizon_days
             {%- for horizon in var('label_horizons') %}
             when {{ horizon }} then labels.label_end_date_{{ horizon }}d
@@ -141,8 +142,7 @@ dates as (
         case when label_value is not null then label_end_date end as label_end_date,
         count(*) as candidate_rows,
         count(label_value) as labelled_rows,
-        min(label_value) as lowest_label,
-        max(label_value) as highest_label
+        bit_or(1 << label_value::integer) filter (where is_class) as classes
     from candidates
     group by all
 
@@ -156,8 +156,7 @@ fold_dates as (
         dates.as_of_date,
         dates.candidate_rows,
         dates.labelled_rows,
-        dates.lowest_label,
-        dates.highest_label,
+        dates.classes,
         case
             when dates.session_index >= folds.purge_from_index then 'purged'
             when dates.session_index >= folds.train_before_index then 'embargoed'
@@ -184,8 +183,7 @@ counts as (
         sum(labelled_rows) filter (where part = 'trained') as train_rows,
         min(as_of_date) filter (where part = 'trained') as train_start_date,
         max(as_of_date) filter (where part = 'trained') as train_end_date,
-        min(lowest_label) filter (where part = 'trained') as lowest_label,
-        max(highest_label) filter (where part = 'trained') as highest_label
+        coalesce(bit_count(bit_or(classes) filter (where part = 'trained')), 0) as classes
     from fold_dates
     group by all
 
@@ -204,8 +202,9 @@ judged as (
         case
             when coalesce(counts.train_rows, 0) < folds.min_training_rows
                 then 'fewer than ' || folds.min_training_rows || ' training rows'
-            when folds.task = 'classification' and counts.lowest_label = counts.highest_label
-                then 'training rows of one class only'
+            when folds.task = 'classification' and counts.classes < 2 then 'training rows of one class only'
+            when folds.task = 'multiclass' and counts.classes < 3
+                then 'training rows of ' || counts.classes || ' of 3 classes only'
         end as reason
     from folds
     left join counts

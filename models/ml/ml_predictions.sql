@@ -8,6 +8,11 @@ select
     horizon_days,
     score,
     prob_up,
+    prob_flat,
+    prob_down,
+    q10,
+    q50,
+    q90,
     fit_id,
     fold_id,
     is_out_of_sample

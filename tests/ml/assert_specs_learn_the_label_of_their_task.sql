@@ -9,5 +9,7 @@ from {{ ref('alpha_specs') }}
 where
     label <> case task
         when 'classification' then 'outperform_'
+        when 'multiclass' then 'updown_'
         when 'regression' then 'fwd_ret_'
+        when 'quantile' then 'fwd_ret_'
     end || horizon_days || 'd'

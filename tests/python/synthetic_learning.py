@@ -47,6 +47,10 @@ def make(sessions: int = 420, names: int = 24, seed: int = 0, null_feature: str 
             [int(r > medians[i]) if known else None for r, i, known in zip(returns, index, labelled, strict=True)],
             pa.int8(),
         ),
+        "updown_5d": pa.array(
+            [int(np.digitize(r, [-0.01, 0.01])) if known else None for r, known in zip(returns, labelled, strict=True)],
+            pa.int8(),
+        ),
         "label_end_date_5d": pa.array(ends, pa.date32()),
     }
     return {"panel": pa.table(panel), "labels": pa.table(labels), "days": days}
@@ -54,7 +58,7 @@ def make(sessions: int = 420, names: int = 24, seed: int = 0, null_feature: str 
 
 def spec(alpha_name: str, family: str, task: str, **changes) -> dict:
     """A row of alpha_specs."""
-    label = "outperform_5d" if task == "classification" else "fwd_ret_5d"
+    label = {"classification": "outperform_5d", "multiclass": "updown_5d"}.get(task, "fwd_ret_5d")
     return {
         "alpha_name": alpha_name,
         "family": family,

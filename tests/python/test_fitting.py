@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 import synthetic_learning as synthetic
 from scipy import stats
+from sklearn.utils.class_weight import compute_sample_weight
 
 from kairos.errors import MarketError, SpecError
 from kairos.families import family_named
@@ -16,7 +17,7 @@ from kairos.fitting import Preparation, class_weights, fit_folds
 from kairos.schemas import FITS
 
 NAMES = ("panel", "labels", "folds", "specs", "params", "feature_sets")
-FAMILIES = {"xgboost": "classification", "lightgbm": "regression", "ridge": "regression", "logistic": "classification"}
+FAMILIES = {"xgboost": "classification", "lightgbm": "quantile", "ridge": "regression", "logistic": "multiclass"}
 
 
 def fits_of(family: str, market: dict, folds: list[dict], **changes) -> list[dict]:
@@ -57,7 +58,7 @@ def test_a_fit_does_not_change_with_anything_after_its_deadline(family, market, 
     for name in synthetic.FEATURES:
         panel.loc[later, name] = rng.normal(size=later.sum()) * 100 + 50
     labels.loc[later, "fwd_ret_5d"] = 9.0
-    labels.loc[later, "outperform_5d"] = 0
+    labels.loc[later, ["outperform_5d", "updown_5d"]] = 0
     changed = {
         "panel": pa.Table.from_pandas(panel, schema=market["panel"].schema, preserve_index=False),
         "labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False),
@@ -87,7 +88,7 @@ def test_a_label_settled_late_is_not_learned_from(market, folds):
 
 def test_null_labels_are_dropped_never_class_zero(market, folds):
     labels = market["labels"].to_pandas()
-    labels.loc[labels.index % 3 == 0, "outperform_5d"] = None
+    labels.loc[labels.index % 3 == 0, "updown_5d"] = None
     changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
     before, after = fits_of("logistic", market, folds)[0], fits_of("logistic", changed, folds)[0]
     assert after["n_train_rows"] == before["n_train_rows"] * 2 // 3
@@ -172,9 +173,11 @@ def test_an_infinite_feature_is_refused(market, folds):
 
 def test_class_weights_make_classes_count_alike():
     y = np.array([0.0, 0.0, 0.0, 1.0])
-    np.testing.assert_allclose(class_weights(y), [2 / 3, 2 / 3, 2 / 3, 2.0])
-    with pytest.raises(SpecError, match="one class only"):
-        class_weights(np.ones(4))
+    np.testing.assert_allclose(class_weights(y, 2), [2 / 3, 2 / 3, 2 / 3, 2.0])
+    three = np.array([2.0, 0.0, 1.0, 2.0, 2.0, 0.0])
+    np.testing.assert_allclose(class_weights(three, 3), compute_sample_weight("balanced", three))
+    with pytest.raises(SpecError, match=r"Rows per class \[3, 0, 3\]"):
+        class_weights(np.array([0.0, 2.0] * 3), 3)
 
 
 def test_a_constant_feature_is_not_divided_by_zero():

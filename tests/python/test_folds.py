@@ -53,14 +53,15 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     connection = duckdb.connect()
     sessions = pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))})
     sessions["previous_session_date"] = [None, *CALENDAR[:-1]]
-    specs = pd.DataFrame([spec | {"alpha_name": "a", "label": f"outperform_{horizon}d", "is_active": True}])
+    label = "updown" if spec["task"] == "multiclass" else "outperform"
+    specs = pd.DataFrame([spec | {"alpha_name": "a", "label": f"{label}_{horizon}d", "is_active": True}])
     members = market.assign(is_member=True)
     labels = market[["as_of_date", "security_id"]].copy()
     for h in (5, 20):
         is_own = h == horizon
         labels[f"label_end_date_{h}d"] = market["label_end_date"] if is_own else None
-        for name in ("fwd_ret", "outperform"):
-            labels[f"{name}_{h}d"] = market["label"] if is_own and name == "outperform" else np.nan
+        for name in ("fwd_ret", "outperform", "updown"):
+            labels[f"{name}_{h}d"] = market["label"] if is_own and name != "fwd_ret" else np.nan
     for name, frame in {
         "int_sessions": sessions,
         "alpha_specs": specs,
@@ -79,7 +80,7 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     sql_model.run(
         connection,
         "ml/ml_folds",
-        label_names=["fwd_ret", "outperform"],
+        label_names=["fwd_ret", "outperform", "updown"],
         label_horizons=[5, 20],
         entry_lag_sessions=lag,
         folds_start_date="2013-01-15",
@@ -194,7 +195,7 @@ def test_a_market_shorter_than_a_fold_has_none():
     assert build_folds(market, spec, 1) == []
 
 
-def test_one_class_is_a_reason_to_skip():
+def test_a_class_without_rows_is_a_reason_to_skip():
     spec = {
         "task": "classification",
         "horizon_days": 5,
@@ -210,6 +211,8 @@ def test_one_class_is_a_reason_to_skip():
     market.loc[market["label"].notna(), "label"] = 1.0
     folds = build_folds(market, spec, 1)
     assert {(fold["status"], fold["reason"]) for fold in folds} == {("skipped", "training rows of one class only")}
+    as_multiclass = build_folds(market, spec | {"task": "multiclass"}, 1)
+    assert {fold["reason"] for fold in as_multiclass} == {"training rows of 1 of 3 classes only"}
     as_regression = build_folds(market, spec | {"task": "regression"}, 1)
     assert {fold["status"] for fold in as_regression} == {"fitted"}
 

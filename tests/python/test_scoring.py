@@ -12,6 +12,7 @@ from kairos.schemas import SCORES
 from kairos.scoring import score_folds
 
 STARTS = (150, 220)
+OUTPUTS = ("prob_up", "prob_flat", "prob_down", "q10", "q50", "q90")
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +23,11 @@ def learned():
         synthetic.spec("a_ridge", "ridge", "regression"),
         synthetic.spec("b_logistic", "logistic", "classification"),
         synthetic.spec("c_xgboost", "xgboost", "classification"),
+        synthetic.spec("d_multiclass", "logistic", "multiclass"),
+        synthetic.spec("e_quantile", "xgboost", "quantile"),
     ]
     folds = [synthetic.fold(spec["alpha_name"], market["days"], start) for spec in specs for start in STARTS]
-    params = [{"alpha_name": "c_xgboost", "param": "n_estimators", "value": "10"}]
+    params = [{"alpha_name": name, "param": "n_estimators", "value": "10"} for name in ("c_xgboost", "e_quantile")]
     made = synthetic.relations(market, specs, folds, params)
     names = ("panel", "labels", "folds", "specs", "params", "feature_sets")
     for family in ("ridge", "logistic", "xgboost"):
@@ -66,9 +69,22 @@ def test_scores_are_ordered_and_unique(learned):
 
 def test_probabilities_stand_where_they_mean_something(learned):
     scores = scores_of(learned).to_pandas()
-    is_ridge = scores["alpha_name"] == "a_ridge"
-    assert scores.loc[is_ridge, "prob_up"].isna().all()
-    assert (scores.loc[~is_ridge, "prob_up"] == scores.loc[~is_ridge, "score"]).all()
+    for name, rows in scores.groupby("alpha_name", observed=True):
+        filled = set(rows.columns[rows.notna().all()]) & set(OUTPUTS)
+        assert rows[list(set(OUTPUTS) - filled)].isna().all(axis=None)
+        if name == "d_multiclass":
+            assert filled == {"prob_up", "prob_flat", "prob_down"}
+            np.testing.assert_allclose(rows[["prob_up", "prob_flat", "prob_down"]].sum(axis=1), 1, atol=1e-12)
+            assert (rows["score"] == rows["prob_up"] - rows["prob_down"]).all()
+        elif name == "e_quantile":
+            assert filled == {"q10", "q50", "q90"}
+            assert (rows["score"] == rows["q50"]).all()
+            assert (rows["q10"] <= rows["q50"]).all() and (rows["q50"] <= rows["q90"]).all()
+        elif name == "a_ridge":
+            assert not filled
+        else:
+            assert filled == {"prob_up"}
+            assert (rows["prob_up"] == rows["score"]).all()
 
 
 def test_a_score_is_the_fit_applied_to_the_imputed_row(learned):

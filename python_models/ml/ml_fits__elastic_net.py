@@ -1,0 +1,15 @@
+"""Fit the elastic_net alphas, fold by fold. One row per (alpha_name, fold_id)."""
+
+from kairos.fitting import fit_folds
+
+
+def model(dbt, session):
+    return fit_folds(
+        family="elastic_net",
+        panel=dbt.ref("ml_panel"),
+        labels=dbt.ref("labels"),
+        folds=dbt.ref("ml_folds"),
+        specs=dbt.ref("alpha_specs"),
+        params=dbt.ref("alpha_params"),
+        feature_sets=dbt.ref("feature_sets"),
+    )

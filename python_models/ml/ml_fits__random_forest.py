@@ -1,0 +1,15 @@
+"""Fit the random_forest alphas, fold by fold. One row per (alpha_name, fold_id)."""
+
+from kairos.fitting import fit_folds
+
+
+def model(dbt, session):
+    return fit_folds(
+        family="random_forest",
+        panel=dbt.ref("ml_panel"),
+        labels=dbt.ref("labels"),
+        folds=dbt.ref("ml_folds"),
+        specs=dbt.ref("alpha_specs"),
+        params=dbt.ref("alpha_params"),
+        feature_sets=dbt.ref("feature_sets"),
+    )
