@@ -40,6 +40,6 @@ def test_signals_say_what_their_scores_mean():
         values, said = ROWS[row["alpha_name"], row["security_id"]]
         assert (row["prediction_class"], row["direction"], row["confidence"]) == said
         assert (row["q10"], row["q50"], row["q90"]) == values[4:]
-    best_first = {name: [r["security_id"] for r in sorted(got, key=lambda r: r["score_rank"]) if r["alpha_name"] == name]
-                  for name in ("two", "three")}  # fmt: skip
-    assert best_first == {"two": [1, 2, 3], "three": [1, 4, 2, 3]}
+    for alpha, best_first in {"two": [1, 2, 3], "three": [1, 4, 2, 3]}.items():
+        ranked = sorted((row["score_rank"], row["security_id"]) for row in got if row["alpha_name"] == alpha)
+        assert ranked == list(enumerate(best_first, start=1))
