@@ -142,7 +142,7 @@ dates as (
         case when label_value is not null then label_end_date end as label_end_date,
         count(*) as candidate_rows,
         count(label_value) as labelled_rows,
-        bit_or(1 << label_value::integer) filter (where is_class) as classes
+        bit_or(case when is_class then 1 << label_value::integer end) as classes
     from candidates
     group by all
 

@@ -53,7 +53,7 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     connection = duckdb.connect()
     sessions = pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))})
     sessions["previous_session_date"] = [None, *CALENDAR[:-1]]
-    label = "updown" if spec["task"] == "multiclass" else "outperform"
+    label = {"multiclass": "updown", "regression": "fwd_ret"}.get(spec["task"], "outperform")
     specs = pd.DataFrame([spec | {"alpha_name": "a", "label": f"{label}_{horizon}d", "is_active": True}])
     members = market.assign(is_member=True)
     labels = market[["as_of_date", "security_id"]].copy()
@@ -61,7 +61,7 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
         is_own = h == horizon
         labels[f"label_end_date_{h}d"] = market["label_end_date"] if is_own else None
         for name in ("fwd_ret", "outperform", "updown"):
-            labels[f"{name}_{h}d"] = market["label"] if is_own and name != "fwd_ret" else np.nan
+            labels[f"{name}_{h}d"] = (market["label"] - (2 if name == "fwd_ret" else 0)) if is_own else np.nan
     for name, frame in {
         "int_sessions": sessions,
         "alpha_specs": specs,
