@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from bench import compiled
 
-FAMILIES = ["price", "momentum", "volatility", "beta"]
+FAMILIES = ["price", "momentum", "volatility", "beta", "technical"]
 KEYS = ["security_id", "session_index"]
 
 
@@ -24,7 +24,8 @@ def compiled_once():
 
 @st.composite
 def panels(draw) -> pd.DataFrame:
-    """Rows of int_prices and int_returns: 2 to 4 securities, each of 1 to 3 unbroken runs of 1 to 300 rows."""
+    """Rows of int_prices and int_returns: 2 to 4 securities, each of 1 to 3 unbroken runs of 1 to 300 rows, some of them
+    standing still for a while, without volume."""
     seed = draw(st.integers(0, 2**32 - 1))
     runs = draw(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=3), min_size=2, max_size=4))
     missing_market = draw(st.lists(st.integers(0, 400), max_size=2))
@@ -39,17 +40,24 @@ def panels(draw) -> pd.DataFrame:
             sessions = start + np.arange(length)
             growth = 1 + rng.normal(0, 0.03, length)
             growth[rng.random(length) < 0.05] = 1.0
+            at = np.arange(length)
+            still_from = draw(st.integers(0, 400))
+            still = (at >= still_from) & (at < still_from + draw(st.integers(0, 60)))
+            growth[still] = 1.0
             close = rng.uniform(1, 500) * np.cumprod(growth)
+            volume = np.where(still | (rng.random(length) < 0.1), 0.0, np.exp(rng.normal(12, 1, length)))
             rows.append(
                 pd.DataFrame(
                     {
                         "security_id": security_id,
                         "session_index": sessions,
-                        "row_in_run": np.arange(1, length + 1),
-                        "high": close * (1 + rng.random(length) / 50),
-                        "low": close * (1 - rng.random(length) / 50),
+                        "row_in_run": at + 1,
+                        "high": np.where(still, close, close * (1 + rng.random(length) / 50)),
+                        "low": np.where(still, close, close * (1 - rng.random(length) / 50)),
                         "close": close,
                         "close_total_return": close * rng.uniform(0.5, 1.5),
+                        "volume_shares": volume,
+                        "dollar_volume_usd": close * volume,
                         "adv_20": rng.uniform(1e5, 1e9, length),
                         "m": market[sessions],
                     }
@@ -106,6 +114,81 @@ def beta(r: np.ndarray, m: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return slope, np.sqrt(left / (n - 1)) * np.sqrt(252)
 
 
+def recursive(terms: np.ndarray, start: int, seed: float, step: float) -> np.ndarray:
+    """Average a(start) = seed, then a += step (x - a); NaN before position start."""
+    out = np.full(len(terms), np.nan)
+    if start < len(terms):
+        out[start] = seed
+    for i in range(start + 1, len(terms)):
+        out[i] = out[i - 1] + step * (terms[i] - out[i - 1])
+    return out
+
+
+def ema(x: np.ndarray, n: int) -> np.ndarray:
+    """Exponential average whose seed is the first value."""
+    return recursive(x, 0, x[0], 2 / (n + 1))
+
+
+def wilder(terms: np.ndarray, first: int) -> np.ndarray:
+    """Wilder's average over 14; its seed is the mean of the 14 terms from position first on."""
+    return recursive(terms, first + 13, terms[first : first + 14].mean() if first < len(terms) else np.nan, 1 / 14)
+
+
+def blank(values: np.ndarray, rows: int) -> np.ndarray:
+    """The same with the first rows NaN."""
+    return np.where(np.arange(len(values)) < rows, np.nan, values)
+
+
+def technical(run: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The indicators of one unbroken run from their definitions, windows cut out one by one."""
+    names = ["high", "low", "close", "volume_shares", "dollar_volume_usd", "close_total_return"]
+    h, low, c, v, dollars, tr = (run[name].to_numpy() for name in names)
+    before = {name: np.concatenate([[np.nan], x[:-1]]) for name, x in (("h", h), ("l", low), ("c", c), ("tr", tr))}
+    moved, rise, fall = c - before["c"], h - before["h"], before["l"] - low
+    typical = (h + low + c) / 3
+    out = {}
+    up, down = wilder(np.maximum(moved, 0), 1), wilder(np.maximum(-moved, 0), 1)
+    out["rsi_14"] = np.where(up + down == 0, 50, 100 * up / (up + down))
+    fast, slow = ema(c, 12), ema(c, 26)
+    macd = (fast - slow) / c
+    signal = ema(macd, 9)
+    out |= {"macd_12_26": blank(macd, 25), "macd_signal_9": blank(signal, 33), "macd_hist": blank(macd - signal, 33)}
+    out |= {"ema_12_dist": blank(c / fast - 1, 11), "ema_26_dist": blank(c / slow - 1, 25)}
+    true_range = wilder(np.maximum.reduce([h - low, np.abs(h - before["c"]), np.abs(low - before["c"])]), 1)
+    plus = wilder(np.where((rise > fall) & (rise > 0), rise, 0.0), 1) / true_range
+    minus = wilder(np.where((fall > rise) & (fall > 0), fall, 0.0), 1) / true_range
+    both_still = (true_range == 0) | (plus + minus == 0)
+    out["adx_14"] = wilder(np.where(both_still, 0, 100 * np.abs(plus - minus) / (plus + minus)), 14)
+    highest, lowest = windows(h, 14).max(axis=1), windows(low, 14).min(axis=1)
+    out["stoch_k_14"] = 100 * (c - lowest) / np.where(highest == lowest, np.nan, highest - lowest)
+    out["stoch_d_3"] = windows(out["stoch_k_14"], 3).mean(axis=1)
+    paid = windows(typical, 20)
+    deviation_of_paid = np.abs(paid - paid.mean(axis=1, keepdims=True)).mean(axis=1)
+    flat = paid.max(axis=1) == paid.min(axis=1)
+    out["cci_20"] = (typical - paid.mean(axis=1)) / (0.015 * np.where(flat, np.nan, deviation_of_paid))
+    mean, spread = windows(c, 20).mean(axis=1), windows(c, 20).std(axis=1)
+    out |= {"bb_upper_dist_20": (mean + 2 * spread) / c - 1, "bb_lower_dist_20": (mean - 2 * spread) / c - 1}
+    for n in (20, 50, 200):
+        out[f"sma_{n}_dist"] = c / windows(c, n).mean(axis=1) - 1
+    mean_volume = windows(v, 20).mean(axis=1)
+    mean_volume[mean_volume == 0] = np.nan
+    signed = windows(np.where(np.isnan(moved), 0, np.sign(moved)) * v, 20).copy()
+    signed[:, 0] = 0
+    line = np.arange(20) - 9.5
+    out["obv_slope_20"] = blank((np.cumsum(signed, axis=1) * line).sum(axis=1) / 665 / mean_volume, 19)
+    out["vwap_20_dist"] = c / (windows(typical * v, 20).sum(axis=1) / (20 * mean_volume)) - 1
+    out["volume_sma_ratio_20"] = v / mean_volume
+    long_mean = windows(v, 60).mean(axis=1)
+    out["volume_trend_20_60"] = windows(v, 20).mean(axis=1) / np.where(long_mean == 0, np.nan, long_mean) - 1
+    out["high_252_dist"] = c / windows(h, 252).max(axis=1) - 1
+    out["low_252_dist"] = c / windows(low, 252).min(axis=1) - 1
+    impact = windows(np.where(v > 0, np.abs(tr / before["tr"] - 1) / dollars, np.nan), 21)
+    traded = windows(v, 21) > 0
+    mean_impact = np.where(traded, impact, 0).sum(axis=1) / np.maximum(traded.sum(axis=1), 1) * 1e6
+    out["amihud_21"] = blank(np.where(traded.sum(axis=1) < 15, np.nan, mean_impact), 21)
+    return out
+
+
 def expected(panel: pd.DataFrame) -> pd.DataFrame:
     """All price features from their definitions, run by run."""
     runs = []
@@ -128,6 +211,9 @@ def expected(panel: pd.DataFrame) -> pd.DataFrame:
         feature["beta_21d"], _ = beta(r, m, 21)
         feature["beta_63d"], feature["resid_vol_63d"] = beta(r, m, 63)
         feature["beta_252d"], _ = beta(r, m, 252)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for name, values in technical(run).items():
+                feature[name] = values
         runs.append(feature)
     return pd.concat(runs, ignore_index=True)
 
@@ -164,6 +250,8 @@ def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
                     "low": close * 0.99,
                     "close": close,
                     "close_total_return": close,
+                    "volume_shares": np.exp(rng.normal(12, 1, 700)),
+                    "dollar_volume_usd": close * 1e5,
                     "adv_20": close * 1e5,
                     "m": np.random.default_rng(5).normal(0, 0.01, 700),
                 }
@@ -209,7 +297,7 @@ def test_collector_refuses_families_with_other_rows(missing):
         con.execute(
             "create table intermediate.int_universe as select *, true as is_member from intermediate.int_prices"
         )
-        for name in ["price", "momentum", "volatility", "beta", "fundamental", "alternative"]:
+        for name in ["price", "momentum", "volatility", "beta", "technical", "fundamental", "alternative"]:
             con.execute(
                 f"""create table features.feat_{name} as select as_of_date, security_id, 1.0 as x_{name}
                 {", known_at" if name in ("fundamental", "alternative") else ""}
