@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import duckdb
 import numpy as np
 import pandas as pd
@@ -24,8 +26,9 @@ def compiled_once():
 
 @st.composite
 def panels(draw) -> pd.DataFrame:
-    """Rows of int_prices and int_returns: 2 to 4 securities, each of 1 to 3 unbroken runs of 1 to 300 rows, some of them
-    standing still for a while, without volume."""
+    """Rows of int_prices and int_returns: 2 to 4 securities, each of 1 to 3 runs of 1 to 300 rows, in which the
+    price may stand still for a while, without volume.
+    """
     seed = draw(st.integers(0, 2**32 - 1))
     runs = draw(st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=3), min_size=2, max_size=4))
     missing_market = draw(st.lists(st.integers(0, 400), max_size=2))
@@ -233,6 +236,41 @@ def test_features_equal_their_definitions_when_runs_break(panel):
     assert len(got) == len(want)
     for column in want:
         assert_close(got[column].astype(float), want[column])
+
+
+FIRST_ROWS = {
+    "rsi_14": 15, "macd_12_26": 26, "macd_signal_9": 34, "macd_hist": 34, "stoch_k_14": 14, "stoch_d_3": 16,
+    "adx_14": 28, "cci_20": 20, "bb_upper_dist_20": 20, "bb_lower_dist_20": 20, "obv_slope_20": 20, "sma_20_dist": 20,
+    "sma_50_dist": 50, "sma_200_dist": 200, "ema_12_dist": 12, "ema_26_dist": 26, "vwap_20_dist": 20,
+    "volume_sma_ratio_20": 20, "volume_trend_20_60": 60, "high_252_dist": 252, "low_252_dist": 252, "amihud_21": 22,
+}  # fmt: skip
+
+
+def test_indicators_begin_where_their_window_is_full_and_end_with_the_run():
+    """Three runs of 260, 30 and 70 rows behind each other, each at its own level so that another's rows would show.
+
+    The first value of each indicator stands on the registry's row, the last on the run's last.
+    """
+    rows = []
+    for level, length in ((1.0, 260), (64.0, 30), (4096.0, 70)):
+        at = np.arange(length)
+        close = level * (2 + at % 2)
+        run = {"security_id": 1, "session_index": at + len(rows) * 1000, "row_in_run": at + 1, "close": close}
+        run |= {"high": close + level, "low": close - level, "close_total_return": close, "m": 0.0, "adv_20": 1.0}
+        rows.append(pd.DataFrame(run | {"volume_shares": 1 / level, "dollar_volume_usd": close / level}))
+    panel = pd.concat(rows, ignore_index=True)
+    got, first = built(panel), panel["row_in_run"].to_numpy()
+    with (compiled.ROOT / "seeds/feature_registry.csv").open() as file:
+        registered = {r["feature_name"]: int(r["min_history_days"]) for r in csv.DictReader(file)}
+    assert {name: registered[name] for name in FIRST_ROWS} == FIRST_ROWS
+    for name, row in FIRST_ROWS.items():
+        assert (got[name].notna().to_numpy() == (first >= row)).all(), name
+    by_run = got.assign(run=panel["session_index"] // 1000, row=first)
+    long = by_run[by_run["run"] == 0].set_index("row")
+    for number in (1, 2):
+        other = by_run[by_run["run"] == number].set_index("row")
+        for name in FIRST_ROWS.keys() - {"amihud_21"}:
+            assert_close(other[name].astype(float), long[name].reindex(other.index).astype(float))
 
 
 def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
