@@ -106,20 +106,22 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) ->
             ),
         }
         for spec in alphas
-        for fold in sorted(all_folds, key=lambda fold: fold["fold_id"])
+        for fold in all_folds
         if fold["alpha_name"] == spec["alpha_name"] and fold["status"] == "fitted"
     ]
     if not tasks:
         if alphas:
             say(_why_nothing_is_fitted(family, alphas, all_folds))
         return FITS.empty_table()
+    tasks.sort(key=lambda task: task["fold"]["train_rows"], reverse=True)  # the longest first (kairos/executor.py)
     with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
         files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
         progress = Progress(f"fit {family}", len(tasks))
-        rows: list[dict[str, Any]] = [{}] * len(tasks)
-        for position, row in executor.run(fit_one, [{**task, "files": files} for task in tasks]):
-            rows[position] = row
+        rows: list[dict[str, Any]] = []
+        for _, row in executor.run(fit_one, [{**task, "files": files} for task in tasks]):
+            rows.append(row)
             progress.step(f"{row['alpha_name']} {row['fold_id']}")
+    rows.sort(key=lambda row: (row["alpha_name"], row["fold_id"]))
     return pa.Table.from_pylist(rows, schema=FITS)
 
 

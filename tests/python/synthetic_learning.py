@@ -81,6 +81,7 @@ def fold(alpha_name: str, days: list[dt.date], test_start_index: int, **changes)
         "train_before_index": test_start_index - LAG - HORIZON,
         "labels_settled_before_date": days[test_start_index],
         "test_start_date": days[test_start_index],
+        "train_rows": test_start_index,  # orders the work and nothing else
         "status": "fitted",
         "reason": None,
     } | changes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def refuses(number):
 def test_every_task_gives_one_result_with_its_position(workers):
     results = dict(run(squared, [5, 6, 7, 8], workers))
     assert {position: value for position, (value, _) in results.items()} == {0: 25, 1: 36, 2: 49, 3: 64}
+
+
+def test_lists_that_run_at_the_same_time_share_the_workers():
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(lambda tasks=tasks: dict(run(squared, tasks, 2))) for tasks in ([1, 2, 3], [4, 5])]
+    first, second = (done.result() for done in both)
+    assert {position: value for position, (value, _) in first.items()} == {0: 1, 1: 4, 2: 9}
+    assert {position: value for position, (value, _) in second.items()} == {0: 16, 1: 25}
+    assert len({pid for _, pid in (*first.values(), *second.values())}) <= 2
 
 
 def test_one_task_or_one_worker_stays_in_this_process():
