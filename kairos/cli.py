@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -19,18 +20,6 @@ from kairos.raw import raw_statements
 DEMO = "market/demo"
 
 
-def _dbt(*arguments: str) -> int:
-    """Run dbt in the project's root with this environment's own executable; its output is the user's progress."""
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(machine.root()),
-        "KAIROS_ROOT": str(machine.root()),
-        "KAIROS_DB": str(machine.warehouse()),
-        "KAIROS_WORKERS": str(machine.workers()),
-    }
-    command = [sys.executable, "-m", "dbt.cli.main", *arguments]
-    return subprocess.run(command, cwd=machine.root(), env=environment, check=False).returncode
-
-
 def _build(args: argparse.Namespace) -> int:
     """Build the configured market, publish, and say where things are."""
     market = machine.market_dir()
@@ -39,27 +28,60 @@ def _build(args: argparse.Namespace) -> int:
             "make real builds your market, and KAIROS_MARKET does not name one. Set it to a directory with one folder"
             " per vendor: KAIROS_MARKET=/path/to/market make real (relative paths start at the project's root)."
         )
-    if not os.environ.get("KAIROS_MARKET") and not (market / "market.csv").exists():
-        from kairos.demo import write_market
-
+    is_to_write = not os.environ.get("KAIROS_MARKET") and not (market / "market.csv").exists()
+    if is_to_write:
         print(f"No market is configured (KAIROS_MARKET): writing the demo market to {market}", flush=True)
-        write_market(market)
     elif not os.environ.get("KAIROS_MARKET") and not (market / "truth.parquet").exists():
         print(f"{market} is no demo market of this version; built as it is. Remove it to have one written.")
-    raw_statements(market)  # a file that cannot be used is one message now, not one in the middle of dbt's
+    if not is_to_write:
+        raw_statements(market)  # a file that cannot be used is one message now, not one in the middle of dbt's
     warehouse = machine.warehouse()
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     try:
         duckdb.connect(str(warehouse)).close()
     except duckdb.Error as error:
         raise MarketError(locked_message(warehouse, error)) from error
-    if code := _dbt("build"):
+    if not _dbt_build(market if is_to_write else None):
         print(f"\nThe build did not pass: the first error above says why. What was built stays in {warehouse}.")
         if (machine.published_dir() / "current").exists():
             print(f"The marts in {machine.published_dir() / 'current'} are those of the last green build.")
-        return code
+        return 1
     _headline()
     return 0
+
+
+def _dbt_build(demo: Path | None) -> bool:
+    """dbt build in this process, without the unit tests: they test code, not data. Its output is the user's progress.
+
+    demo: where to write the demo market, if it is to be written. dbt reads the project meanwhile, which takes as long.
+    """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
+
+    os.environ |= {
+        "DBT_PROFILES_DIR": str(machine.root()),
+        "KAIROS_ROOT": str(machine.root()),
+        "KAIROS_DB": str(machine.warehouse()),
+        "KAIROS_WORKERS": str(machine.workers()),
+    }
+    with ThreadPoolExecutor(1) as aside, contextlib.chdir(machine.root()):
+        written = aside.submit(_write_demo, demo)
+        try:
+            parsed = dbtRunner().invoke(["--quiet", "--no-write-json", "parse"])
+            written.result()
+            if not parsed.success:
+                return False
+            return dbtRunner(manifest=parsed.result).invoke(["build", "--exclude-resource-type", "unit_test"]).success
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+
+
+def _write_demo(out: Path | None) -> None:
+    """The default demo market, unless there is nothing to write."""
+    if out:
+        from kairos.demo import write_market
+
+        write_market(out)
 
 
 BACKTESTS = """

@@ -1,11 +1,13 @@
 {#- on-run-end: a full green `dbt build` publishes every public mart and swaps published/current in one step; any other
-    build says that it did not. kairos/publish.py has the SQL and the reasons. -#}
+    build says that it did not. Full is a build without selection; unit tests may be left out (`kairos build` does), for
+    they test the code and not the data. kairos/publish.py has the SQL and the reasons. -#}
 {% macro publish_marts(results) %}
     {% if execute and flags.WHICH == 'build' %}
         {% set bad = results | selectattr('status', 'in', ['error', 'fail', 'skipped', 'runtime error']) | list %}
         {% set args = invocation_args_dict %}
+        {% set left_out = args.get('exclude_resource_types', []) | reject('equalto', 'unit_test') | list %}
         {% set partial = args.get('select') or args.get('exclude') or args.get('selector') or args.get('empty')
-            or args.get('sample') or args.get('resource_types') or args.get('exclude_resource_types') %}
+            or args.get('sample') or args.get('resource_types') or left_out %}
         {% if bad | length > 0 %}
             {% do log("Not published: " ~ bad | length ~ " of " ~ results | length ~ " nodes did not pass. The last published marts stay as they were.", info=True) %}
         {% elif partial or results | length == 0 %}

@@ -1,4 +1,4 @@
-"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, twice, with a reader on the marts."""
+"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, then `dbt build`, with a reader on it."""
 
 from __future__ import annotations
 
@@ -68,6 +68,17 @@ class House:
             check=False,
         )
 
+    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run a dbt command as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "dbt.cli.main", *arguments],
+            cwd=ROOT,
+            env=self.environment | {"DBT_PROFILES_DIR": str(ROOT)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     @property
     def database(self) -> Path:
         return self.published / "current" / "kairos_marts.duckdb"
@@ -80,7 +91,7 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory):
-    """The demo market, small, built once with every dbt test."""
+    """The demo market, small, built once with every data test."""
     house = House(tmp_path_factory.mktemp("house"))
     write_market(house.market, securities=SECURITIES, years=YEARS)
     house.first = house.kairos("build")
@@ -88,9 +99,11 @@ def house(tmp_path_factory):
 
 
 def test_build_is_green_and_says_where_the_marts_are(house):
-    """Exit code 0, every dbt test run, the headline and the next commands printed."""
+    """Exit code 0, every data test run and no unit test, the headline and the next commands printed."""
     assert house.first.returncode == 0, house.first.stdout[-6000:] + house.first.stderr[-2000:]
     assert "Published" in house.first.stdout
+    assert " PASS unique_key_" in house.first.stdout
+    assert "::test_" not in house.first.stdout
     assert str(house.database) in house.first.stdout
     assert "rebalance --strategy kairos_production" in house.first.stdout
     assert "net_sharpe" in house.first.stdout
@@ -105,17 +118,23 @@ def test_no_published_mart_is_empty(house):
 
 
 def test_second_build_gives_the_same_bytes_while_bi_reads(house):
-    """Same files and state: every published Parquet file is the same to the byte; the reader never fails or moves."""
+    """Same files and state: every published Parquet file is the same to the byte; the reader never fails or moves.
+
+    The second build is dbt's own, in which every unit test passes too.
+    """
     first = {p.name: p.read_bytes() for p in (house.published / "current").glob("*.parquet")}
     stop = house.folder / "stop"
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(house.database), str(stop)], stdout=subprocess.PIPE, text=True
     )
     assert reader.stdout.readline().strip() == "ready"
-    again = house.kairos("build")
+    again = house.dbt("build")
     stop.touch()
     result = json.loads(reader.communicate(timeout=60)[0])
     assert again.returncode == 0, again.stdout[-6000:]
+    unit_tests = sum(file.read_text().count("\n  - name: test_") for file in (ROOT / "models").rglob("*.yml"))
+    assert len(re.findall(r" PASS \w+::test_", again.stdout)) == unit_tests > 0
+    assert "Published" in again.stdout
     assert result["errors"] == []
     assert result["held"]
     assert result["polls"] > 10
@@ -160,14 +179,7 @@ def test_backtest_with_overrides_adds_one_trial(house):
 def test_selected_build_does_not_publish(house):
     """A partial `dbt build` leaves the published version and says so."""
     before = (house.published / "current").resolve()
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "build", "-s", "dim_features"],
-        cwd=ROOT,
-        env=house.environment | {"DBT_PROFILES_DIR": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = house.dbt("build", "-s", "dim_features")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "Not published" in done.stdout
     assert (house.published / "current").resolve() == before
@@ -212,7 +224,10 @@ def test_broken_market_fails_before_the_first_model_and_keeps_the_marts(house, t
 
 
 def test_refused_rows_are_reported_with_file_example_and_cure(house, tmp_path):
-    """A text price and a key delivered twice do not stop the build: dbt says which rows of which file, and the cure."""
+    """A text price and a key delivered twice do not stop the build: dbt says which rows of which file, and the cure.
+
+    Built over the house's own warehouse, for dbt parses anew for another one: only published marts are read after this.
+    """
     market = tmp_path / "market"
     shutil.copytree(house.market, market)
     with duckdb.connect() as connection:
@@ -224,15 +239,8 @@ def test_refused_rows_are_reported_with_file_example_and_cure(house, tmp_path):
         twice = f"(select * replace ((low * 1.0001)::varchar as close) from {bars} limit 1 offset 700)"
         connection.execute(f"copy (from {text} union all by name {twice}) to '{market}/sharadar/SEP.csv' (header)")
     (market / "sharadar" / "SEP.parquet").unlink()
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "build", "-s", "+int_quarantine"],
-        cwd=ROOT,
-        env=house.environment
-        | {"KAIROS_MARKET": str(market), "KAIROS_DB": str(tmp_path / "bad.duckdb"), "DBT_PROFILES_DIR": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    models = ("--resource-type", "seed", "--resource-type", "model")
+    done = house.dbt("build", "-s", "+int_quarantine", *models, KAIROS_MARKET=str(market))
     assert "Refused 1 row of sharadar/SEP.csv: a cell is not of its column's type" in done.stdout
     assert "close='n/a' is not a number. Cure: write plain numbers" in done.stdout
     assert "Refused 2 rows of sharadar/SEP.csv: rows with one key disagree" in done.stdout
