@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
+from kairos.proof.build import WAREHOUSE, Builder
+
 ROOT = Path(__file__).resolve().parents[1]
-CATALOG = "warehouse"
+CATALOG = Path(WAREHOUSE).stem  # as compiled SQL names it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,25 +33,14 @@ def models() -> dict[str, Model]:
     """All SQL models of the project by name, compiled once per process.
 
     Raises:
-        RuntimeError: dbt cannot compile the project; the message is dbt's.
+        ProofError: dbt cannot compile the project; the message is dbt's.
     """
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {
-            "KAIROS_ROOT": str(ROOT),
-            "DBT_PROFILES_DIR": str(ROOT),
-            "KAIROS_DB": str(Path(folder) / f"{CATALOG}.duckdb"),
-            "PYTHONPATH": str(ROOT),
-        }
-        command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--quiet", "compile"]
-        command += ["--select", "resource_type:model", "--target-path", folder, "--log-path", folder]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"dbt compile failed:\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}")
-        manifest = json.loads((Path(folder) / "manifest.json").read_text())
+        nodes = Builder(ROOT).compile(Path(folder), ["resource_type:model"])
     return {
-        node["name"]: Model(node["name"], node["schema"], node["config"]["materialized"], node["compiled_code"])
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and node["language"] == "sql"
+        node.name: Model(node.name, node.schema, node.config.materialized, node.compiled_code)
+        for node in nodes
+        if node.language == "sql"
     }
 
 

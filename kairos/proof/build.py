@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import shutil
@@ -42,9 +43,13 @@ class Builder:
     @cached_property
     def parsed(self):
         """dbt's manifest, as an object of dbt. Parsed under one path of the warehouse wherever the project stands: dbt
-        parses anew when a variable of the profile has another value.
+        parses anew when a variable of the profile has another value. Of processes that ask at the same time the first
+        parses, and the others read what it left.
         """
-        return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": WAREHOUSE})
+        (self.project / "target").mkdir(exist_ok=True)
+        with (self.project / "target/parse.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": WAREHOUSE})
 
     @property
     def manifest(self) -> dict:
@@ -71,6 +76,12 @@ class Builder:
             arguments += ["--select", *select]
         self._invoke(arguments, self._environment(market, work), self.parsed)
         return work / WAREHOUSE
+
+    def compile(self, target: Path, select: Sequence[str]) -> list:
+        """Compile what is selected into a target folder of its own; returns dbt's nodes, with their compiled_code."""
+        arguments = ["compile", "--select", *select, "--target-path", str(target)]
+        environment = self._environment(target / "market", target)
+        return [result.node for result in self._invoke(arguments, environment, self.parsed).results]
 
     def _environment(self, market: Path, work: Path) -> dict[str, str]:
         return {

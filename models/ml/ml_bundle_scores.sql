@@ -2,13 +2,23 @@
     Grain: one row per (bundle_name, as_of_date, security_id), members only. mf_score = sum(w dir z) / sum(w) over the
     factors a name has; NULL when less than half of the weight is there.
     Sums are exact decimals of values brought to [0, 1] by the date's limits first, so that no bit depends on the order
-    of rows and no factor's unit costs precision. -#}
+    of rows and no factor's unit costs precision. A name's factors stay one list, in the order of the bundle's names:
+    only each date's limits and moments are worked out factor by factor. -#}
 
 with
 
-bundles as (
+panel as (
 
-    select * from {{ ref('factor_bundles') }}
+    select * exclude (known_at, decided_at, is_member)
+    from {{ ref('features') }}
+    where is_member
+
+),
+
+feature_names as (
+
+    select any_value(struct_keys(features)) as names
+    from (select columns(* exclude (as_of_date, security_id)) from panel limit 1) as features
 
 ),
 
@@ -20,49 +30,65 @@ factors as (
         members.weight,
         (members.weight * members.direction)::double as signed_weight,
         sum(members.weight) over (partition by bundles.bundle_name) as whole_weight,
-        (row_number() over (order by bundles.bundle_name, members.factor_name))::smallint as factor_id
-    from bundles
+        list_position(feature_names.names, members.factor_name) as feature_position
+    from {{ ref('factor_bundles') }} as bundles
     inner join {{ ref('factor_bundle_members') }} as members on bundles.bundle_name = members.bundle_name
+    cross join feature_names
 
 ),
 
-panel as (
-
-    select * exclude (known_at, decided_at, is_member)
-    from {{ ref('features') }}
-    where is_member
-
-),
-
-long_panel as (
-
-    unpivot panel
-    on columns(* exclude (as_of_date, security_id))
-    into name factor_name value factor_value
-
-),
-
-factor_values as (
+bundles as (
 
     select
-        factors.factor_id,
-        long_panel.as_of_date,
-        long_panel.security_id,
-        long_panel.factor_value
-    from long_panel
-    inner join factors on long_panel.factor_name = factors.factor_name
+        bundle_name,
+        any_value(winsor_low) as winsor_low,
+        any_value(winsor_high) as winsor_high,
+        any_value(is_zscored) as is_zscored,
+        any_value(whole_weight) as whole_weight,
+        list(feature_position order by factor_name) as feature_positions,
+        list(weight order by factor_name) as weights,
+        list(signed_weight order by factor_name) as signed_weights
+    from factors
+    where feature_position is not null
+    group by bundle_name
+
+),
+
+member_values as (
+
+    select
+        bundles.bundle_name,
+        panel.as_of_date,
+        panel.security_id,
+        list_select(
+            list_value(*columns(panel.* exclude (as_of_date, security_id)))::double[], bundles.feature_positions
+        ) as factor_values
+    from panel
+    cross join bundles
+
+),
+
+long_values as (
+
+    select
+        bundle_name,
+        as_of_date,
+        generate_subscripts(factor_values, 1)::smallint as factor_position,
+        unnest(factor_values) as factor_value
+    from member_values
 
 ),
 
 sorted_values as (
 
     select
-        factor_id,
+        bundle_name,
         as_of_date,
-        list_sort(list(factor_value)) as ordered,
-        count(*) - 1 as last_position
-    from factor_values
-    group by factor_id, as_of_date
+        factor_position,
+        list_sort(list(factor_value) filter (factor_value is not null)) as ordered,
+        count(factor_value) - 1 as last_position
+    from long_values
+    group by bundle_name, as_of_date, factor_position
 
 ),
 
@@ -70,21 +96,21 @@ sorted_values as (
 positions as (
 
     select
-        sorted_values.factor_id,
-        sorted_values.as_of_date,
-        sorted_values.ordered,
-        factors.winsor_low * sorted_values.last_position as low_position,
-        factors.winsor_high * sorted_values.last_position as high_position
+        sorted_values.*,
+        bundles.winsor_low * sorted_values.last_position as low_position,
+        bundles.winsor_high * sorted_values.last_position as high_position
     from sorted_values
-    inner join factors on sorted_values.factor_id = factors.factor_id
+    inner join bundles on sorted_values.bundle_name = bundles.bundle_name
 
 ),
 
 limits as (
 
     select
-        factor_id,
+        bundle_name,
         as_of_date,
+        factor_position,
+        ordered,
         ordered[floor(low_position)::integer + 1] as below_low,
         ordered[floor(high_position)::integer + 1] as below_high,
         below_low + (ordered[ceil(low_position)::integer + 1] - below_low) * (low_position - floor(low_position))
@@ -95,56 +121,90 @@ limits as (
 
 ),
 
-clipped as (
+units as (
 
     select
-        factor_values.factor_id,
-        factor_values.as_of_date,
-        factor_values.security_id,
-        least(greatest(factor_values.factor_value, limits.low_limit), limits.high_limit) as clipped_value,
-        coalesce((clipped_value - limits.low_limit) / nullif(limits.high_limit - limits.low_limit, 0), 0) as unit_value
-    from factor_values
-    inner join limits
-        on
-            factor_values.factor_id = limits.factor_id
-            and factor_values.as_of_date = limits.as_of_date
+        bundle_name,
+        as_of_date,
+        factor_position,
+        low_limit,
+        high_limit,
+        list_transform(
+            ordered,
+            lambda x: coalesce(
+                (least(greatest(x, low_limit), high_limit) - low_limit) / nullif(high_limit - low_limit, 0), 0
+            )
+        ) as unit_values
+    from limits
 
 ),
 
 moments as (
 
     select
-        factor_id,
+        bundle_name,
         as_of_date,
-        count(*) as names,
-        sum(unit_value::decimal(18, 15))::double as unit_sum,
-        sum((unit_value * unit_value)::decimal(18, 15))::double as unit_square_sum,
+        factor_position,
+        low_limit,
+        high_limit,
+        len(unit_values) as names,
+        list_sum(unit_values::decimal(18, 15)[])::double as unit_sum,
+        list_sum(list_transform(unit_values, lambda x: x * x)::decimal(18, 15)[])::double as unit_square_sum,
         unit_sum / names as unit_mean,
         sqrt(greatest(unit_square_sum - unit_sum * unit_mean, 0) / nullif(names - 1, 0)) as unit_deviation
-    from clipped
-    group by factor_id, as_of_date
+    from units
+
+),
+
+dates as (
+
+    select
+        bundle_name,
+        as_of_date,
+        list(low_limit order by factor_position) as low_limits,
+        list(high_limit order by factor_position) as high_limits,
+        list(unit_mean order by factor_position) as unit_means,
+        list(unit_deviation order by factor_position) as unit_deviations
+    from moments
+    group by bundle_name, as_of_date
 
 ),
 
 contributions as (
 
     select
-        factors.bundle_name,
-        factors.weight,
-        factors.whole_weight,
-        clipped.as_of_date,
-        clipped.security_id,
-        factors.signed_weight * case
-            when factors.is_zscored
-                then coalesce((clipped.unit_value - moments.unit_mean) / nullif(moments.unit_deviation, 0), 0)
-            else clipped.clipped_value
-        end as contribution
-    from clipped
-    inner join moments
+        member_values.bundle_name,
+        member_values.as_of_date,
+        member_values.security_id,
+        bundles.whole_weight,
+        list_transform(
+            member_values.factor_values,
+            lambda x, i: case when x is not null then bundles.weights[i] end
+        ) as held_weights,
+        list_transform(
+            member_values.factor_values,
+            lambda x, i: case when x is not null then least(greatest(x, dates.low_limits[i]), dates.high_limits[i]) end
+        ) as clipped_values,
+        list_transform(
+            clipped_values,
+            lambda x, i: bundles.signed_weights[i] * case
+                when bundles.is_zscored and x is not null
+                    then coalesce(
+                        (
+                            coalesce(
+                                (x - dates.low_limits[i]) / nullif(dates.high_limits[i] - dates.low_limits[i], 0), 0
+                            ) - dates.unit_means[i]
+                        ) / nullif(dates.unit_deviations[i], 0), 0
+                    )
+                else x
+            end
+        ) as factor_contributions
+    from member_values
+    inner join bundles on member_values.bundle_name = bundles.bundle_name
+    inner join dates
         on
-            clipped.factor_id = moments.factor_id
-            and clipped.as_of_date = moments.as_of_date
-    inner join factors on clipped.factor_id = factors.factor_id
+            member_values.bundle_name = dates.bundle_name
+            and member_values.as_of_date = dates.as_of_date
 
 ),
 
@@ -155,11 +215,11 @@ scores as (
         bundle_name,
         security_id,
         case
-            when sum(weight) >= any_value(whole_weight) / 2
-                then sum(contribution::decimal(38, 15))::double / sum(weight)::double
+            when list_sum(held_weights) >= whole_weight / 2
+                then list_sum(factor_contributions::decimal(38, 15)[])::double / list_sum(held_weights)::double
         end as mf_score
     from contributions
-    group by as_of_date, bundle_name, security_id
+    where list_sum(held_weights) is not null
 
 )
 

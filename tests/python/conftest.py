@@ -6,8 +6,6 @@ The real files live outside the repository. Where they are absent, every test th
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,30 +83,6 @@ def cut_market(source: Path, target: Path, tickers: list[str]) -> Path:
     return target
 
 
-def dbt(*arguments: str, market: Path, warehouse: Path, **settings: str) -> subprocess.CompletedProcess:
-    """Run dbt on a market into a warehouse of its own, with a target folder of its own; the run must succeed."""
-    environment = os.environ | {
-        "KAIROS_ROOT": str(ROOT),
-        "DBT_PROFILES_DIR": str(ROOT),
-        "KAIROS_MARKET": str(market),
-        "KAIROS_DB": str(warehouse),
-        "KAIROS_STATE": str(warehouse.with_suffix(".state")),
-        "KAIROS_PUBLISHED": str(warehouse.with_suffix(".published")),
-        "PYTHONPATH": str(ROOT),
-        **settings,
-    }
-    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--quiet", *arguments]
-    command += [
-        "--target-path",
-        str(warehouse.with_suffix(".target")),
-        "--log-path",
-        str(warehouse.with_suffix(".logs")),
-    ]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(arguments)} failed:\n{done.stdout[-6000:]}\n{done.stderr[-2000:]}"
-    return done
-
-
 @pytest.fixture(scope="session")
 def us_large() -> Path:
     """The whole real market's folder."""
@@ -116,17 +90,14 @@ def us_large() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_market(us_large: Path, tmp_path_factory: pytest.TempPathFactory) -> RealMarket:
+def real_market(us_large: Path, builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> RealMarket:
     """33 real shares and SPY with their features, built once; KAIROS_TEST_WAREHOUSE names a ready warehouse instead."""
     tickers = sorted(LARGE_CAPS + SPLIT_AFTER_THE_PRICES)
     if ready := os.environ.get("KAIROS_TEST_WAREHOUSE"):
         return RealMarket(market=us_large, warehouse=Path(ready).resolve(), tickers=tuple(tickers))
     folder = tmp_path_factory.mktemp("real_market")
     market = cut_market(us_large, folder / "market", tickers + MARKET_SERIES)
-    warehouse = folder / "kairos.duckdb"
-    # seeds and models only: the data tests of a real build have their own run
-    only = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
-    dbt("build", "-s", "+features.features", "int_market_values", *only, market=market, warehouse=warehouse)
+    warehouse = builder.build(market, folder / "built", ["+features.features", "int_market_values"])
     return RealMarket(market=market, warehouse=warehouse, tickers=tuple(tickers))
 
 
@@ -137,11 +108,11 @@ def builder() -> Builder:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiled(builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """dbt's target folder with the compiled SQL of the portfolio."""
     folder = tmp_path_factory.mktemp("compiled")
-    dbt("compile", "-s", "models/portfolio", market=folder / "none", warehouse=folder / "kairos.duckdb")
-    return folder / "kairos.target"
+    builder.compile(folder, ["models/portfolio"])
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, then `dbt build`, with a reader on it."""
+"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, then `dbt build` under a reader."""
 
 from __future__ import annotations
 
