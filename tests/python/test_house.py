@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import ast
 import csv
-import json
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -35,24 +32,9 @@ MAY_READ["labels"] -= {"features"}
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory):
-    """dbt's own view of the project, parsed afresh into a temporary target."""
-    target = tmp_path_factory.mktemp("house")
-    environment = os.environ | {
-        "DBT_PROFILES_DIR": str(ROOT),
-        "KAIROS_ROOT": str(ROOT),
-        "KAIROS_DB": str(target / "house.duckdb"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "dbt.cli.main", "parse", "--target-path", str(target), "--no-partial-parse"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return json.loads((target / "manifest.json").read_text())
+def manifest(builder):
+    """dbt's own view of the project."""
+    return builder.manifest
 
 
 @pytest.fixture(scope="session")
