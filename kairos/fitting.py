@@ -211,7 +211,8 @@ def training_rows(files: PanelFiles, spec: dict[str, Any], fold: dict[str, Any],
 
 def label_end_column(spec: dict[str, Any]) -> str:
     """The column of labels that says when the spec's label is settled."""
-    return f"label_end_date_{spec['horizon_days']}d"
+    kind = "event_" if spec["label"].startswith("net_logret") else ""
+    return f"label_end_date_{kind}{spec['horizon_days']}d"
 
 
 def code_version(family: str) -> str:

@@ -27,5 +27,6 @@ where
         {%- for h in var('label_horizons') %}
         fwd_ret.label_end_date_{{ h }}d
         {%- if not loop.last %},{% endif %}
-        {%- endfor %}
+        {%- endfor %},
+        triple_barrier.label_end_date_event_10d
     ) is not null

@@ -83,6 +83,7 @@ folds as (
         bounds.embargo_sessions,
         bounds.train_every_sessions,
         bounds.min_training_rows,
+        bounds.retrain,
         bounds.fold_index::integer as fold_index,
         strftime(bounds.test_month, '%Y-%m-%d') as fold_id,
         window_months.first_session_date as window_start_date,
@@ -102,34 +103,20 @@ folds as (
     where
         tests.first_session_date > bounds.first_member_date
         and tests.first_session_date <= bounds.last_date
+    -- counted from the first fold there is; its fit serves on after the last one
+    qualify
+        row_number() over (partition by bounds.alpha_name order by bounds.fold_index)
+        <= coalesce(bounds.n_splits, bounds.fold_index + 1)
 
 ),
 
 candidates as (
 
     select
-        specs.alpha_name,
-        panel.as_of_date,
-        panel.session_index,
-        case specs.label
-            {%- for name in var('label_names') %}
-            {%- for horizon in var('label_horizons') %}
-            when '{{ name }}_{{ horizon }}d' then labels.{{ name }}_{{ horizon }}d
-            {%- endfor %}
-            {%- endfor %}
-        end as label_value,
-        specs.task in ('classification', 'multiclass') as is_class,
-        case specs.horizon_days
-            {%- for horizon in var('label_horizons') %}
-            when {{ horizon }} then labels.label_end_date_{{ horizon }}d
-            {%- endfor %}
-        end as label_end_date
-    from {{ ref('ml_panel') }} as panel
-    inner join specs on panel.session_index % specs.train_every_sessions = 0
-    left join {{ ref('labels') }} as labels
-        on
-            panel.as_of_date = labels.as_of_date
-            and panel.security_id = labels.security_id
+        training_rows.*,
+        specs.task in ('classification', 'multiclass') as is_class
+    from {{ ref('ml_training_rows') }} as training_rows
+    inner join specs on training_rows.alpha_name = specs.alpha_name
 
 ),
 
@@ -189,7 +176,7 @@ counts as (
 
 ),
 
-judged as (
+judged_alone as (
 
     select
         folds.*,
@@ -205,12 +192,28 @@ judged as (
             when folds.task = 'classification' and counts.classes < 2 then 'training rows of one class only'
             when folds.task = 'multiclass' and counts.classes < 3
                 then 'training rows of ' || counts.classes || ' of 3 classes only'
-        end as reason
+        end as reason_alone
     from folds
     left join counts
         on
             folds.alpha_name = counts.alpha_name
             and folds.fold_id = counts.fold_id
+
+),
+
+judged as (
+
+    select
+        *,
+        min(case when reason_alone is null then fold_id end) over (partition by alpha_name) as first_fitted,
+        coalesce(
+            reason_alone,
+            case
+                when retrain = 'none' and fold_id > first_fitted
+                    then 'no retraining: served by the fit of ' || first_fitted
+            end
+        ) as reason
+    from judged_alone
 
 )
 

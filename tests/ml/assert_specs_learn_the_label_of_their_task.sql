@@ -7,9 +7,16 @@ select
     horizon_days
 from {{ ref('alpha_specs') }}
 where
-    label <> case task
-        when 'classification' then 'outperform_'
-        when 'multiclass' then 'updown_'
-        when 'regression' then 'fwd_ret_'
-        when 'quantile' then 'fwd_ret_'
-    end || horizon_days || 'd'
+    label not in (
+        case task
+            when 'classification' then 'outperform_'
+            when 'multiclass' then 'updown_'
+            when 'regression' then 'fwd_ret_'
+            when 'quantile' then 'fwd_ret_'
+        end || horizon_days || 'd',
+        case task
+            when 'classification' then 'net_logret_sign_'
+            when 'regression' then 'net_logret_'
+            when 'quantile' then 'net_logret_'
+        end || horizon_days || 'd'
+    )

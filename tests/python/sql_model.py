@@ -13,9 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def compiled(path: str, **overrides) -> str:
     """SQL of models/<path>.sql with the project's vars, some overridden."""
+    return rendered((ROOT / "models" / f"{path}.sql").read_text(), **overrides)
+
+
+def rendered(sql: str, **overrides) -> str:
+    """The text of a model or test with the project's vars, some overridden."""
     values = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | overrides
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-    return environment.from_string((ROOT / "models" / f"{path}.sql").read_text()).render(
+    return environment.from_string(sql).render(
         ref=lambda name: name,
         var=lambda name: values[name],
         setting=lambda name: str(values[name]),

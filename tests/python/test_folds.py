@@ -54,7 +54,8 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     sessions = pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))})
     sessions["previous_session_date"] = [None, *CALENDAR[:-1]]
     label = {"multiclass": "updown", "regression": "fwd_ret"}.get(spec["task"], "outperform")
-    specs = pd.DataFrame([spec | {"alpha_name": "a", "label": f"{label}_{horizon}d", "is_active": True}])
+    folding = {"n_splits": None, "retrain": "scheduled"} | spec
+    specs = pd.DataFrame([folding | {"alpha_name": "a", "label": f"{label}_{horizon}d", "is_active": True}])
     members = market.assign(is_member=True)
     labels = market[["as_of_date", "security_id"]].copy()
     for h in (5, 20):
@@ -77,14 +78,15 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
             if dated
             else f"create table {name} as from frame"
         )
-    sql_model.run(
-        connection,
-        "ml/ml_folds",
-        label_names=["fwd_ret", "outperform", "updown"],
-        label_horizons=[5, 20],
-        entry_lag_sessions=lag,
-        folds_start_date="2013-01-15",
-    )
+    for column in ("net_logret_10d", "label_end_date_event_10d"):
+        kind = "date" if "date" in column else "double"
+        connection.execute(f"alter table labels add column {column} {kind}")
+    variables = {"label_names": ["fwd_ret", "outperform", "updown"], "event_labels": ["net_logret_10d"]}
+    variables |= {"label_horizons": [5, 20], "entry_lag_sessions": lag, "folds_start_date": "2013-01-15"}
+    for model in ("ml_training_rows", "ml_folds", "ml_fold_members"):
+        sql_model.run(connection, f"ml/{model}", **variables)
+    disagree = (sql_model.ROOT / "tests/ml/assert_fold_members_are_the_rows_that_folds_count.sql").read_text()
+    assert connection.sql(sql_model.rendered(disagree)).fetchall() == []
     return connection.table("ml_folds").to_arrow_table().to_pylist()
 
 
@@ -97,7 +99,7 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
         if (year, month) not in MONTH_STARTS:
             break
         start = MONTH_STARTS[year, month]
-        if not first_date < CALENDAR[start] <= last_date:
+        if not first_date < CALENDAR[start] <= last_date or len(found) == spec["n_splits"]:
             continue
         window = add_months(year, month, -spec["train_months"]) if spec["train_window"] == "rolling" else (2013, 1)
         test_end = MONTH_STARTS[add_months(year, month, spec["test_months"])] - 1
@@ -120,6 +122,8 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
                 trained_dates.append(row.as_of_date)
                 classes.add(row.label)
         is_fitted = counts["trained"] >= spec["min_training_rows"] and len(classes) == 2
+        if spec["retrain"] == "none" and any(earlier["status"] == "fitted" for earlier in found):
+            is_fitted = False
         found.append(
             {
                 "fold_id": f"{year:04}-{month:02}-01",
@@ -148,6 +152,8 @@ specs = st.fixed_dictionaries(
         "embargo_sessions": st.sampled_from([0, 1, 4, 10]),
         "train_every_sessions": st.sampled_from([1, 2, 5]),
         "min_training_rows": st.sampled_from([1, 60, 200]),
+        "n_splits": st.sampled_from([None, None, 1, 3]),
+        "retrain": st.sampled_from(["scheduled", "scheduled", "none"]),
     }
 )
 
@@ -245,3 +251,16 @@ def test_the_last_training_row_is_the_newest_whose_label_ends_before_the_test(em
     start = CALENDAR.index(fold["test_start_date"])
     assert fold["train_end_date"] == CALENDAR[start - 7 - embargo]
     assert (fold["purged_rows"], fold["embargoed_rows"]) == (6, embargo)
+
+
+def test_without_retraining_the_first_fit_serves_and_the_others_say_so():
+    spec = {"task": "regression", "horizon_days": 5, "train_window": "expanding", "train_months": 6, "test_months": 3}
+    spec |= {"step_months": 3, "embargo_sessions": 0, "train_every_sessions": 1, "min_training_rows": 100}
+    market = make_market(np.random.default_rng(0), 100, 400, 3, 5, 1)
+    folds = build_folds(market, spec | {"retrain": "none"}, 1)
+    served = [(fold["fold_id"], fold["status"], fold["reason"]) for fold in folds]
+    assert served[:3] == [
+        ("2013-07-01", "skipped", "fewer than 100 training rows"),
+        ("2013-10-01", "fitted", None),
+        ("2014-01-01", "skipped", "no retraining: served by the fit of 2013-10-01"),
+    ]
