@@ -1,5 +1,7 @@
 {#- Transactions of insiders, each counted once: what several files deliver is the row that became known first (of equal
-    ones, of the vendor named first in var insider_vendors). Only P and S of the share itself are trades in the open market.
+    ones, of the vendor named first in var insider_vendors). Owners who hold together (a fund and its manager) each file the
+    same trade: of trades in the open market that are equal in all but the insider, down to the position that is left,
+    the one that became known first is the trade. Only P and S of the share itself are trades in the open market.
     Grain: one row per security, transaction_key and copy. Source: int_insider_deliveries. -#}
 
 with
@@ -20,6 +22,24 @@ first_delivered as (
         partition by security_id, transaction_key, copy
         order by known_at, vendor_order, dataset
     ) = 1
+
+),
+
+filed_once as (
+
+    select *
+
+    from first_delivered
+
+    qualify
+        code not in ('P', 'S')
+        or shares_held_after is null
+        or row_number() over (
+            partition by
+                security_id, transaction_date, code, is_derivative, round(shares), round(price_usd * 100),
+                shares_held_after, copy
+            order by known_at, transaction_key
+        ) = 1
 
 )
 
@@ -52,6 +72,6 @@ select
     shares * price_usd as value_usd,
     shares_held_after
 
-from first_delivered
+from filed_once
 
 order by security_id, known_at, transaction_key, copy

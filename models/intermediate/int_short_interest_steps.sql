@@ -184,6 +184,7 @@ select
     dated.shares_short_unsplit,
     dated.previous_shares_short_unsplit,
     dated.float_shares_unsplit,
+    dated.float_shares_unsplit is null as is_float_unknown,
 
     ---------- unit of the moment
     coalesce(split_factors.split_factor, 1) as share_multiplier

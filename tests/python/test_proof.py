@@ -1,23 +1,25 @@
 """The lookahead proof in its small form, and the proof seen to fail.
 
 A market of 30 companies and 3.5 years is built whole and with everything known after a cut deleted; what is dated
-at or before the cut may not differ by a bit. Then a copy of the project is broken on purpose, and the same comparison
-must name the model that looks ahead.
+at or before the cut may not differ by a bit. Then the leaks of planted_leaks.py are planted in copies of the project,
+and for each the comparison must name the model that looks ahead, or the unit test must fail.
 """
 
 from __future__ import annotations
 
 import datetime
 import io
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from planted_leaks import LEAKS, PAGE, Proof, page
 
 from kairos import machine
 from kairos.demo import write_market
@@ -42,7 +44,7 @@ MUST_COMPARE = (
 PROJECT_PARTS = ("models", "python_models", "macros", "seeds", "tests", "analyses")
 
 
-class Proof:
+class Market:
     """The small market, its attacked copies and the warehouses built from them; each is made when first asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -70,8 +72,8 @@ class Proof:
 
 
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory) -> Proof:
-    return Proof(tmp_path_factory.mktemp("proof"))
+def proof(tmp_path_factory) -> Market:
+    return Market(tmp_path_factory.mktemp("proof"))
 
 
 def differing(rows) -> set[str]:
@@ -171,87 +173,20 @@ def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, 
 # --- seen to fail ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Break:
-    """Edits that make the project look ahead, what must be built again, and the model that must show it."""
-
-    edits: tuple[tuple[str, str, str], ...]  # (file, text, other text)
-    select: str
-    caught_by: str
-    cut: datetime.date = AFTER_TEST_START
+PROVED = [leak for leak in LEAKS if isinstance(leak.check, Proof)]
+TESTED = [leak for leak in LEAKS if isinstance(leak.check, str)]
 
 
-FOLDS, MOMENTUM, VOLATILITY = (
-    "models/ml/ml_folds.sql",
-    "models/features/feat_momentum.sql",
-    "models/features/feat_volatility.sql",
-)
-NO_PURGE = (
-    (FOLDS, "- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
-    (FOLDS, "tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
-)
-BREAKS = {
-    "purge": Break(NO_PURGE, "ml_folds ml_fits__ridge ml_fits", "ml_fits"),
-    # Trained on every fifth session, 5-day labels reach no further than the cut: here the last session counts too.
-    "purge of the last day's five-day labels": Break(
-        (
-            *NO_PURGE,
-            (
-                "seeds/alpha_specs.csv",
-                "outperform_5d,kairos_23,5,expanding,24,6,6,0,5,",
-                "outperform_5d,kairos_23,5,expanding,24,6,6,0,1,",
-            ),
-        ),
-        "alpha_specs ml_folds ml_fits__lightgbm ml_fits",
-        "ml_fits",
-    ),
-    "as-of inequality": Break(
-        (
-            ("macros/as_of_rows.sql", "on {{ events }}.{{ at }}::date =", "on {{ events }}.{{ at }}::date - 5 ="),
-            ("macros/as_of_rows.sql", "coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)", "true"),
-        ),
-        "int_fundamentals_as_of feat_fundamental",
-        "feat_fundamental",
-        IN_SEASON,
-    ),
-    "filings served on their own date": Break(
-        (("macros/known_at.sql", "+ interval '1 day' - interval '1 microsecond'", ""),),
-        "stg_sharadar__statements+,+feat_fundamental",
-        "feat_fundamental",
-        IN_SEASON,
-    ),
-    "newest values served from their period's end": Break(
-        (
-            ("models/staging/sharadar/stg_sharadar__fundamentals.sql", "dimension = 'ARQ'", "dimension = 'MRQ'"),
-            ("models/staging/sharadar/stg_sharadar__statements.sql", "starts_with(dimension, 'AR')", "true"),
-        ),
-        "stg_sharadar__statements+,+feat_fundamental",
-        "feat_fundamental",
-        IN_SEASON,
-    ),
-    "window that leads": Break(
-        ((MOMENTUM, "lag(tr, 21) over ()", "lead(tr, 21) over ()"),), "feat_momentum", "feat_momentum"
-    ),
-    "window that is centred": Break(
-        ((VOLATILITY, "sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),),
-        "feat_volatility",
-        "feat_volatility",
-    ),
-    "window whose bits depend on its place": Break(
-        (
-            (
-                VOLATILITY,
-                "sqrt(m2_r_21 / 20)",
-                "stddev_samp(r) over (partition by security_id order by as_of_date rows 20 preceding)",
-            ),
-        ),
-        "feat_volatility",
-        "feat_volatility",
-    ),
-}
+def edited(text: str, file: str, edits: tuple[tuple[str, str, str], ...]) -> str:
+    """The text of a file with its edits made."""
+    for name, old, new in edits:
+        if name == file:
+            assert old in text, f"{file} no longer holds {old!r}: adapt the leak to it"
+            text = text.replace(old, new)
+    return text
 
 
-def broken_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Path:
+def edited_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Path:
     """A copy of the project with the edits made; its parsed form is taken along, so that only they are parsed."""
     folder.mkdir()
     root = machine.root()
@@ -262,29 +197,83 @@ def broken_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Pat
         shutil.copyfile(root / name, folder / name)
     (folder / "target").mkdir()
     shutil.copyfile(root / "target/partial_parse.msgpack", folder / "target/partial_parse.msgpack")
-    for file, old, new in edits:
-        text = (folder / file).read_text()
-        assert old in text, f"{file} no longer holds {old!r}: adapt the break to it"
-        (folder / file).write_text(text.replace(old, new))
+    for file in dict.fromkeys(file for file, _, _ in edits):
+        (folder / file).write_text(edited((folder / file).read_text(), file, edits))
     return folder
 
 
-@pytest.mark.parametrize("name", BREAKS)
-def test_the_proof_fails_on_a_broken(proof, tmp_path, name):
-    edit = BREAKS[name]
+def with_leaky_copies(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A copy of the project with, for each leak of TESTED, a copy of the unit test's model that has the leak, the
+    macros it edits under names of its own, and the unit test on that copy: (folder, leak -> unit test).
+    """
+    project, names = edited_project(folder, ()), {}
+    written = {}
+    for path in sorted((project / "models").rglob("*unit_tests.yml")):
+        for test in yaml.safe_load(path.read_text())["unit_tests"]:
+            written[test["name"]] = test
+    paths = {path.stem: path for path in (project / "models").rglob("*.sql")}
+    for number, leak in enumerate(TESTED):
+        test = written[leak.check]
+        suffix = f"_leak_{number:02d}"
+        path = paths[test["model"]]
+        sql = path.read_text()
+        for file in dict.fromkeys(file for file, _, _ in leak.edits):
+            text = edited((project / file).read_text(), file, leak.edits)
+            if project / file == path:
+                sql = text
+                continue
+            assert file.startswith("macros/"), f"{leak.name}: {file} is neither {path.name} nor a macro"
+            macros = re.findall(r"{% macro (\w+)\(", text)
+            assert any(f"{macro}(" in sql for macro in macros), f"{leak.name}: {path.name} does not use {file}"
+            for macro in macros:
+                text, sql = (re.sub(rf"\b{macro}\(", f"{macro}{suffix}(", source) for source in (text, sql))
+            (project / f"macros/{Path(file).stem}{suffix}.sql").write_text(text)
+        path.with_name(f"{test['model']}{suffix}.sql").write_text(sql)
+        names[leak.name] = leak.check + suffix
+        copy = test | {"name": names[leak.name], "model": test["model"] + suffix}
+        path.with_name(f"_{test['model']}{suffix}.yml").write_text(yaml.safe_dump({"version": 2, "unit_tests": [copy]}))
+    return project, names
+
+
+@pytest.fixture(scope="module")
+def said(proof, tmp_path_factory) -> dict[str, str]:
+    """leak -> what its unit test says of the model with the leak, all in one run of dbt."""
+    folder = tmp_path_factory.mktemp("leaks")
     assert proof.builder.parsed
-    builder = Builder(broken_project(tmp_path / "project", edit.edits), settings=SETTINGS)
+    project, names = with_leaky_copies(folder / "project")
+    work = folder / "work"
+    work.mkdir()
+    shutil.copyfile(proof.whole, work / "kairos.duckdb")
+    said = Builder(project, settings=SETTINGS).unit_tests(proof.market, work, list(names.values()))
+    return {leak: said.get(name, "not run") for leak, name in names.items()}
+
+
+@pytest.mark.parametrize("leak", TESTED, ids=lambda leak: leak.name)
+def test_a_unit_test_catches(said, leak):
+    assert said[leak.name] == "fail", f"{leak.check} on {leak.edits}"
+
+
+@pytest.mark.parametrize("leak", PROVED, ids=lambda leak: leak.name)
+def test_the_proof_catches(proof, tmp_path, leak):
+    assert proof.builder.parsed
+    cut = IN_SEASON if leak.check.in_season else AFTER_TEST_START
+    builder = Builder(edited_project(tmp_path / "project", leak.edits), settings=SETTINGS)
     pairs: list[tuple[Callable[[], Path], Path]] = [
         (lambda: proof.whole, proof.market),
-        (lambda: proof.attacked(edit.cut), proof.attacked_market(edit.cut)),
+        (lambda: proof.attacked(cut), proof.attacked_market(cut)),
     ]
     warehouses = []
     for side, (built, market) in enumerate(pairs):
         work = tmp_path / str(side)
         work.mkdir()
         shutil.copyfile(built(), work / "kairos.duckdb")
-        warehouses.append(builder.build(market, work, edit.select.split()))
-    models = [model for model in proof.models if model.name == edit.caught_by]
-    rows = compare(*warehouses, models, edit.cut)
-    print(f"{name}, caught by:\n{report(rows)}")
-    assert edit.caught_by in differing(rows)
+        warehouses.append(builder.build(market, work, leak.check.select.split()))
+    models = [model for model in proof.models if model.name == leak.check.caught_by]
+    rows = compare(*warehouses, models, cut)
+    print(f"{leak.name}, caught by:\n{report(rows)}")
+    assert leak.check.caught_by in differing(rows)
+
+
+def test_the_page_lists_every_leak():
+    assert PAGE.read_text() == page(), "write it anew: python tests/python/planted_leaks.py"
+    assert len(LEAKS) == len({leak.name for leak in LEAKS})

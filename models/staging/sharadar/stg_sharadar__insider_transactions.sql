@@ -10,30 +10,4 @@ checked as (
 
 )
 
-select
-    ---------- keys
-    ticker,
-    insider,
-    transaction_date,
-    filing_date,
-
-    ---------- point in time
-    {{ known_at('filing_date') }} as known_at,
-
-    ---------- origin
-    dataset,
-    file,
-    filing_id,
-
-    ---------- what happened
-    role,
-    code,
-    is_acquired,
-    is_derivative,
-    shares,
-    price_usd,
-    shares_held_after
-
-from checked
-
-where reason is null
+{{ insider_transactions() }}

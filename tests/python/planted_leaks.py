@@ -1,0 +1,453 @@
+"""Ways to look ahead, each planted in the code on purpose and caught by a check of the project.
+
+A leak is a replacement of text in files of the project, the time rule that it breaks, and the check that must fail: a
+unit test of dbt, run on a copy of its model with the text replaced, or the lookahead proof, which builds the small market
+with and without the future (tests/python/test_proof.py runs them all).
+
+`python tests/python/planted_leaks.py` writes the list as docs/leaks.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/leaks.md"
+
+FOLDS = "models/ml/ml_folds.sql"
+STAGING, INTERMEDIATE, FEATURES = "models/staging", "models/intermediate", "models/features"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The lookahead proof as a check: what is built again, and the model that must differ from the attacked build's."""
+
+    select: str
+    caught_by: str
+    in_season: bool = False  # cut on the day of many statements, else a few sessions after the start of a test window
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One way to look ahead: `edits` are (file, text there, other text), `check` a unit test's name or the proof."""
+
+    name: str
+    rule: str
+    edits: tuple[tuple[str, str, str], ...]
+    check: str | Proof
+
+
+NO_PURGE = (
+    (FOLDS, "- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
+    (FOLDS, "tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
+)
+LATER_EVENTS = (
+    ("macros/as_of_rows.sql", "on {{ events }}.{{ at }}::date =", "on {{ events }}.{{ at }}::date - 5 ="),
+    ("macros/as_of_rows.sql", "coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)", "true"),
+)
+CENTRED = ((f"{FEATURES}/feat_volatility.sql", "sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),)
+
+LEAKS = (
+    # --- when a row is known
+    Leak(
+        "a filing is served on its own date",
+        "what has only a date is known at its end",
+        (("macros/known_at.sql", "+ interval '1 day' - interval '1 microsecond'", ""),),
+        "test_stg_sharadar__statements__outflows_are_positive_and_amounts_in_dollars",
+    ),
+    Leak(
+        "a statement is served from its period's end",
+        "a statement is known when it is filed",
+        ((f"{STAGING}/sharadar/stg_sharadar__statements.sql", "known_at('datekey')", "known_at('reportperiod')"),),
+        "test_stg_sharadar__statements__outflows_are_positive_and_amounts_in_dollars",
+    ),
+    Leak(
+        "an insider's trade is served from the day of the trade",
+        "a form is known when it is filed",
+        (("macros/insider_transactions.sql", "known_at('filing_date')", "known_at('transaction_date')"),),
+        "test_stg_sec_form4__insider_transactions__are_known_at_the_end_of_the_filing_date",
+    ),
+    Leak(
+        "the trades of the 90 days to come count",
+        "a window ends at the decision",
+        (
+            (
+                f"{INTERMEDIATE}/int_insider_steps.sql",
+                "known_at + interval {{ window_days }} day as effective_at",
+                "known_at - interval 9 day as effective_at",
+            ),
+        ),
+        "test_int_insider_steps__trades_come_in_when_known_and_go_after_90_days",
+    ),
+    Leak(
+        "of two files that deliver a trade the later one's date counts, and an earlier build had the other",
+        "what was known first stays known since then",
+        (
+            (
+                f"{INTERMEDIATE}/int_insider_transactions.sql",
+                "order by known_at, vendor_order, dataset",
+                "order by known_at desc, vendor_order, dataset",
+            ),
+        ),
+        "test_int_insider_transactions__counts_what_two_files_deliver_once",
+    ),
+    Leak(
+        "short interest is served from its settlement",
+        "reports with only a settlement date are known nine sessions later",
+        (
+            (
+                f"{STAGING}/finra/stg_finra__checked_short_interest.sql",
+                "setting('short_interest_known_after_sessions') | int",
+                "0",
+            ),
+        ),
+        "test_stg_finra__checked_short_interest__is_known_nine_sessions_after_settlement",
+    ),
+    Leak(
+        "a snapshot of short interest is served from the settlement it shows",
+        "a snapshot is known when it is first seen",
+        (
+            (
+                f"{STAGING}/short_interest/stg_short_interest__checked_short_interest.sql",
+                "(try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp as known_at",
+                "strptime(short_interest_date, '%m/%d/%y') as known_at",
+            ),
+        ),
+        "test_stg_short_interest__checked_short_interest__is_known_when_first_seen",
+    ),
+    Leak(
+        "holdings are served from the quarter's end",
+        "holdings with only a quarter's end are known 46 days later",
+        (
+            (
+                f"{STAGING}/sharadar/stg_sharadar__checked_institutional_holdings.sql",
+                "(setting('holdings_known_after_days') | int)",
+                "0",
+            ),
+        ),
+        "test_stg_sharadar__checked_institutional_holdings__are_known_46_days_after_the_quarter",
+    ),
+    Leak(
+        "the VIX of a session is used in that session's decision",
+        "the VIX closes after the decision",
+        (
+            (
+                f"{INTERMEDIATE}/int_market_series.sql",
+                "on vix.session_date = sessions.previous_session_date",
+                "on vix.session_date = sessions.session_date",
+            ),
+        ),
+        "test_int_market_series__vix_is_used_a_session_late",
+    ),
+    # --- versions
+    Leak(
+        "the newest values stand for the first ones",
+        "as-reported values are served, most recent ones only compared",
+        ((f"{STAGING}/sharadar/stg_sharadar__fundamentals.sql", "dimension = 'ARQ'", "dimension = 'MRQ'"),),
+        "test_stg_sharadar__fundamentals__as_reported_quarters_and_nothing_else",
+    ),
+    Leak(
+        "a restatement changes the sums before it",
+        "restatements are versions, each from when it was known",
+        (
+            (
+                f"{INTERMEDIATE}/int_fundamental_events.sql",
+                "and moments.known_at >= restated.known_at\n"
+                "            and moments.known_at < coalesce(restated.superseded_at, timestamp 'infinity')",
+                "and restated.superseded_at is null",
+            ),
+        ),
+        "test_int_fundamental_events__a_restated_old_quarter_moves_the_sum_from_then_on",
+    ),
+    Leak(
+        "the statement filed last is taken for the newest",
+        "the newest quarter is the newest by period end",
+        (
+            (
+                f"{INTERMEDIATE}/int_fundamental_events.sql",
+                "max(period_end_date) over so_far as newest_period_end_date",
+                "period_end_date as newest_period_end_date",
+            ),
+        ),
+        "test_int_fundamental_events__the_newest_quarter_is_the_newest_by_period_end",
+    ),
+    # --- as-of joins
+    Leak(
+        "events of the five days to come are served",
+        "an as-of join serves nothing later than the decision",
+        LATER_EVENTS,
+        "test_int_fundamentals_as_of__known_before_at_and_after_the_decision",
+    ),
+    Leak(
+        "events of the five days to come are served, seen by the proof",
+        "an as-of join serves nothing later than the decision",
+        LATER_EVENTS,
+        Proof("int_fundamentals_as_of feat_fundamental", "feat_fundamental", in_season=True),
+    ),
+    Leak(
+        "an as-of join looks for the next row",
+        "an as-of join serves nothing later than the decision",
+        (("macros/as_of_join.sql", ">= {{ right_cte }}", "<= {{ right_cte }}"),),
+        "test_int_universe__named_universe_is_known_before_exactly_at_and_after",
+    ),
+    Leak(
+        "old statements stay",
+        "values older than 400 days are NULL",
+        (
+            (
+                f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
+                "case when income_age_days <= {{ staleness_days }} then revenue_ttm end",
+                "revenue_ttm",
+            ),
+        ),
+        "test_int_fundamentals_as_of__stale_after_400_days_each_statement_for_itself",
+    ),
+    Leak(
+        "old short interest stays",
+        "short interest older than 45 days is NULL",
+        (
+            (
+                f"{FEATURES}/feat_alternative.sql",
+                "volumes.as_of_date - shorts_by_row.known_at::date <= {{ short_interest_days }}",
+                "true",
+            ),
+        ),
+        "test_feat_alternative__uses_what_is_known_and_fresh",
+    ),
+    # --- units
+    Leak(
+        "shares are counted on the splits to come",
+        "shares stand on the basis of their own day",
+        (
+            (
+                f"{INTERMEDIATE}/int_fundamental_steps.sql",
+                "share_factors.share_factor\n\n    from states",
+                "max(share_factors.share_factor) over (partition by states.security_id) as share_factor\n\n"
+                "    from states",
+            ),
+        ),
+        "test_int_fundamental_steps__a_split_between_two_statements_moves_the_shares",
+    ),
+    Leak(
+        "the least price of a member is held against the adjusted close",
+        "adjusted prices are used as ratios only",
+        (
+            (
+                f"{INTERMEDIATE}/int_universe.sql",
+                "coalesce(prices.close_unadjusted >=",
+                "coalesce(prices.close >=",
+            ),
+        ),
+        "test_int_universe__conditions_hold_from_their_exact_limit_on",
+    ),
+    Leak(
+        "market value is the adjusted close times shares",
+        "adjusted prices are used as ratios only",
+        ((f"{INTERMEDIATE}/int_fundamentals_as_of.sql", "close_unadjusted * shares end", "close * shares end"),),
+        "test_int_fundamentals_as_of__known_before_at_and_after_the_decision",
+    ),
+    # --- windows
+    Leak(
+        "a momentum looks forward",
+        "windows end at the decision",
+        ((f"{FEATURES}/feat_momentum.sql", "lag(tr, 21) over ()", "lead(tr, 21) over ()"),),
+        "test_feat_momentum__windows_start_with_the_run",
+    ),
+    Leak(
+        "a volatility's window is centred",
+        "windows end at the decision",
+        CENTRED,
+        "test_feat_volatility__windows_start_with_the_run",
+    ),
+    Leak(
+        "a volatility's window is centred, seen by the proof",
+        "windows end at the decision",
+        CENTRED,
+        Proof("feat_volatility", "feat_volatility"),
+    ),
+    Leak(
+        "a window's bits depend on where its partition begins and ends",
+        "bits depend on nothing but what was known",
+        (
+            (
+                f"{FEATURES}/feat_volatility.sql",
+                "sqrt(m2_r_21 / 20)",
+                "stddev_samp(r) over (partition by security_id order by as_of_date rows 20 preceding)",
+            ),
+        ),
+        Proof("feat_volatility", "feat_volatility"),
+    ),
+    Leak(
+        "a symbol is refused for jumps that are still to come",
+        "bars are judged by the bars before them",
+        (
+            (
+                f"{INTERMEDIATE}/int_bars.sql",
+                "(rows between unbounded preceding and current row)",
+                "(rows between current row and 5 following)",
+            ),
+        ),
+        "test_int_bars__a_symbol_that_jumps_up_and_down_is_refused_from_the_second_jump_on",
+    ),
+    # --- who is there
+    Leak(
+        "the universe of today stands for that of the date",
+        "the universe of a date is what was a member then",
+        (
+            (
+                f"{INTERMEDIATE}/int_universe.sql",
+                "{{ as_of_join('prices', 'named') }}",
+                "left join (select security_id, max_by(is_in_universe, known_at) as is_in_universe from named"
+                " group by security_id) as named on prices.security_id = named.security_id",
+            ),
+        ),
+        "test_int_universe__named_universe_is_known_before_exactly_at_and_after",
+    ),
+    Leak(
+        "whoever is in the index counts as always having been in it",
+        "membership of an index is that of the date",
+        (
+            (
+                f"{INTERMEDIATE}/int_named_universes.sql",
+                "greatest(memberships.known_at, names.valid_from::timestamp)",
+                "names.valid_from::timestamp",
+            ),
+        ),
+        "test_int_named_universes__kinds_hold_together_as_they_become_known",
+    ),
+    Leak(
+        "the sector of today stands for that of the date",
+        "a market with dated sectors serves no snapshot",
+        (
+            (
+                f"{INTERMEDIATE}/int_sectors.sql",
+                "and '{{ setting(\"sector_policy\") }}' = 'of_the_date'",
+                "and false",
+            ),
+        ),
+        "test_int_sectors__a_history_stands_alone",
+    ),
+    Leak(
+        "a report keyed by the ticker of the time goes to who has it today",
+        "a ticker means who had it on the date",
+        (
+            (
+                f"{INTERMEDIATE}/int_short_interest.sql",
+                "and delivered.settlement_date < symbol_spells.linked_until",
+                "",
+            ),
+        ),
+        "test_int_short_interest__positions_and_float_stand_on_their_own_splits",
+    ),
+    Leak(
+        "a death is known on the day of the last bar",
+        "silence declares a death after 20 sessions",
+        (
+            (
+                f"{INTERMEDIATE}/int_spells.sql",
+                "then ended.last_session_index + {{ delisted_after_sessions }}\n",
+                "then ended.last_session_index\n",
+            ),
+        ),
+        "test_int_spells__delisting_is_known_at_the_twentieth_silent_session",
+    ),
+    Leak(
+        "a cause named later settles the return of an earlier end",
+        "the cause is what is known when the end is",
+        (
+            (
+                f"{INTERMEDIATE}/int_delistings.sql",
+                "min_by(cause, cause_order) as cause",
+                "min_by(min_by(cause, cause_order), min(cause_order)) over (partition by vendor, ticker) as cause",
+            ),
+        ),
+        "test_int_delistings__the_cause_is_what_is_known_when_the_end_is",
+    ),
+    # --- across names and labels
+    Leak(
+        "a z-score is taken over all dates",
+        "cross-sections are of one date",
+        (
+            (
+                f"{FEATURES}/feat_alternative.sql",
+                "sum(unit_value::decimal(38, 30))::double / count(*) as mean",
+                "sum(sum(unit_value)) over () / sum(count(*)) over () as mean",
+            ),
+        ),
+        "test_feat_alternative__uses_what_is_known_and_fresh",
+    ),
+    Leak(
+        "labels are held against the median of all dates",
+        "cross-sections are of one date",
+        (
+            (
+                "models/labels/lbl_outperform.sql",
+                "then quantile_cont(fwd_ret_{{ h }}d, 0.5)",
+                "then median(quantile_cont(fwd_ret_{{ h }}d, 0.5)) over ()",
+            ),
+        ),
+        "test_lbl_outperform__members_only_ties_lose_and_thin_dates_have_none",
+    ),
+    Leak(
+        "a delisting settles a label before it is known",
+        "a label is settled when it could be known",
+        (
+            (
+                "models/labels/lbl_fwd_ret.sql",
+                "then greatest(sessions.session_date, endings.delisting_known_date)",
+                "then sessions.session_date",
+            ),
+        ),
+        "test_lbl_fwd_ret__entry_exit_gap_delisting_and_end_of_file",
+    ),
+    Leak(
+        "no purge",
+        "no training label ends inside or after the test start",
+        NO_PURGE,
+        "test_ml_folds__purge_ends_with_the_last_label_before_the_test",
+    ),
+    Leak(
+        "no purge, seen by the proof",
+        "no training label ends inside or after the test start",
+        NO_PURGE,
+        Proof("ml_folds ml_fits__ridge ml_fits", "ml_fits"),
+    ),
+    Leak(
+        "no purge of the last day's five-day labels, seen by the proof",
+        "no training label ends inside or after the test start",
+        # trained on every fifth session, 5-day labels reach no further than the cut: here the last session counts too
+        (
+            *NO_PURGE,
+            (
+                "seeds/alpha_specs.csv",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,0,5,",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,0,1,",
+            ),
+        ),
+        Proof("alpha_specs ml_folds ml_fits__lightgbm ml_fits", "ml_fits"),
+    ),
+)
+
+
+def page() -> str:
+    """The list as a page in Markdown."""
+    rows = [
+        "# Planted leaks",
+        "",
+        "Each line is a way to look ahead, planted in the code on purpose, and the check that catches it: a unit test",
+        "of dbt on a copy of the model, or the lookahead proof of the small market. `tests/python/test_proof.py` plants",
+        "them all again in every `make test`; `python tests/python/planted_leaks.py` writes this page.",
+        "",
+        "| leak | rule it breaks | planted in | caught by |",
+        "|---|---|---|---|",
+    ]
+    for leak in LEAKS:
+        files = ", ".join(f"`{Path(file).name}`" for file in dict.fromkeys(file for file, _, _ in leak.edits))
+        check = leak.check if isinstance(leak.check, str) else f"the proof, in {leak.check.caught_by}"
+        rows.append(f"| {leak.name} | {leak.rule} | {files} | {check} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
