@@ -1,8 +1,8 @@
 """Ways to look ahead, each planted in the code on purpose and caught by a check of the project.
 
 A leak is a replacement of text in files of the project, the time rule that it breaks, and the check that must fail: a
-unit test of dbt, run on a copy of its model with the text replaced, or the lookahead proof, which builds the small market
-with and without the future (tests/python/test_proof.py runs them all).
+unit test of dbt, run on a copy of its model with the text replaced, or the lookahead proof, which builds the small
+market with and without the future (tests/python/test_proof.py runs them all).
 
 `python tests/python/planted_leaks.py` writes the list as docs/leaks.md.
 """
@@ -436,8 +436,8 @@ def page() -> str:
         "# Planted leaks",
         "",
         "Each line is a way to look ahead, planted in the code on purpose, and the check that catches it: a unit test",
-        "of dbt on a copy of the model, or the lookahead proof of the small market. `tests/python/test_proof.py` plants",
-        "them all again in every `make test`; `python tests/python/planted_leaks.py` writes this page.",
+        "of dbt on a copy of the model, or the lookahead proof of the small market. `tests/python/test_proof.py`",
+        "plants them all again in every `make test`; `python tests/python/planted_leaks.py` writes this page.",
         "",
         "| leak | rule it breaks | planted in | caught by |",
         "|---|---|---|---|",
