@@ -4,56 +4,29 @@
 
 with
 
-delivered as (
+{{ linked_deliveries('insider_vendors', 'insider_transactions', dated_by='filing_date') }},
 
-    {% for vendor in var('insider_vendors') %}
-    select
-        '{{ vendor }}' as vendor,
-        '{{ "date" if vendor in var("tickers_of_the_date") else "file" }}' as ticker_of,
-        {{ loop.index }} as vendor_order,
-        *
-
-    from {{ ref('stg_' ~ vendor ~ '__insider_transactions') }}
-    {{ 'union all by name' if not loop.last }}
-    {% endfor %}
-),
-
-symbol_spells as (
-
-    select * from {{ ref('int_symbol_spells') }}
-
-),
-
-linked as (
+keyed as (
 
     select
-        symbol_spells.security_id,
-        greatest(delivered.known_at, symbol_spells.first_usable_at) as usable_at,
-        delivered.*,
+        *,
         -- names come in any order of their parts and with or without dots; prices in cents, shares whole
         concat_ws(
             '|',
-            delivered.transaction_date,
-            delivered.code,
-            delivered.is_derivative,
+            transaction_date,
+            code,
+            is_derivative,
             array_to_string(
                 list_sort(string_split_regex(
-                    trim(regexp_replace(upper(delivered.insider), '[^A-Z ]', ' ', 'g')), '\s+'
+                    trim(regexp_replace(upper(insider), '[^A-Z ]', ' ', 'g')), '\s+'
                 )),
                 ' '
             ),
-            round(delivered.shares)::bigint,
-            round(delivered.price_usd * 100)::bigint
+            round(shares)::bigint,
+            round(price_usd * 100)::bigint
         ) as transaction_key
 
-    from delivered
-
-    inner join symbol_spells
-        on
-            {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
-            and delivered.ticker_of = symbol_spells.ticker_of
-            and delivered.filing_date >= symbol_spells.linked_from
-            and delivered.filing_date < symbol_spells.linked_until
+    from linked
 
 )
 
@@ -86,6 +59,6 @@ select
     shares_held_after,
     filing_id
 
-from linked
+from keyed
 
 order by security_id, dataset, transaction_key, copy

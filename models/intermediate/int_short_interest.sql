@@ -11,43 +11,7 @@
 
 with
 
-delivered as (
-
-    {% for vendor in var('short_interest_vendors') %}
-    select
-        '{{ vendor }}' as vendor,
-        '{{ "date" if vendor in var("tickers_of_the_date") else "file" }}' as ticker_of,
-        {{ loop.index }} as vendor_order,
-        *
-
-    from {{ ref('stg_' ~ vendor ~ '__short_interest') }}
-    {{ 'union all by name' if not loop.last }}
-    {% endfor %}
-),
-
-symbol_spells as (
-
-    select * from {{ ref('int_symbol_spells') }}
-
-),
-
-linked as (
-
-    select
-        symbol_spells.security_id,
-        greatest(delivered.known_at, symbol_spells.first_usable_at) as usable_at,
-        delivered.*
-
-    from delivered
-
-    inner join symbol_spells
-        on
-            {{ plain_symbol('delivered.ticker') }} = symbol_spells.symbol
-            and delivered.ticker_of = symbol_spells.ticker_of
-            and delivered.settlement_date >= symbol_spells.linked_from
-            and delivered.settlement_date < symbol_spells.linked_until
-
-),
+{{ linked_deliveries('short_interest_vendors', 'short_interest', dated_by='settlement_date') }},
 
 split_factors as (
 

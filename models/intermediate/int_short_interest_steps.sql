@@ -117,80 +117,30 @@ compared as (
 
 ),
 
-split_days as (
-
-    select
-        security_id,
-        split_date::timestamp as effective_at
-
-    from split_factors
-
-),
-
-continued as (
-
-    select
-        split_days.effective_at,
-        compared.*
-
-    from split_days
-
-    {{ as_of_join('split_days', 'compared', left_at='effective_at') }}
-
-    where
-        compared.security_id is not null
-        and compared.known_at < split_days.effective_at
-
-),
-
-states as (
-
-    select
-        known_at as effective_at,
-        *
-
-    from compared
-
-    union all
-
-    select * from continued
-
-),
-
-dated as (
-
-    select
-        *,
-        effective_at::date as effective_date
-
-    from states
-
-)
+{{ states_between_splits('compared') }}
 
 select
     ---------- keys
-    dated.security_id,
-    dated.effective_at,
+    security_id,
+    effective_at,
 
     ---------- point in time
-    dated.known_at,
-    dated.is_known_at_assumed,
+    known_at,
+    is_known_at_assumed,
 
     ---------- what it describes
-    dated.settlement_date,
-    dated.previous_settlement_date,
+    settlement_date,
+    previous_settlement_date,
 
     ---------- positions, every split undone
-    dated.shares_short_unsplit,
-    dated.previous_shares_short_unsplit,
-    dated.float_shares_unsplit,
-    dated.float_shares_unsplit is null as is_float_unknown,
+    shares_short_unsplit,
+    previous_shares_short_unsplit,
+    float_shares_unsplit,
+    float_shares_unsplit is null as is_float_unknown,
 
     ---------- unit of the moment
-    coalesce(split_factors.split_factor, 1) as share_multiplier
+    share_multiplier
 
-from dated
+from in_units
 
-{{ as_of_join('dated', 'split_factors', left_at='effective_date', right_at='split_date') }}
-
-order by dated.security_id, dated.effective_at
+order by security_id, effective_at

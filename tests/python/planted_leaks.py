@@ -111,7 +111,7 @@ LEAKS = (
             (
                 f"{STAGING}/short_interest/stg_short_interest__checked_short_interest.sql",
                 "(try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp as known_at",
-                "strptime(short_interest_date, '%m/%d/%y') as known_at",
+                "try_strptime(short_interest_date, '%m/%d/%y') as known_at",
             ),
         ),
         "test_stg_short_interest__checked_short_interest__is_known_when_first_seen",
@@ -197,8 +197,8 @@ LEAKS = (
         (
             (
                 f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
-                "case when income_age_days <= {{ staleness_days }} then revenue_ttm end",
-                "revenue_ttm",
+                "case when balance_age_days <= {{ staleness_days }} then equity end",
+                "equity",
             ),
         ),
         "test_int_fundamentals_as_of__stale_after_400_days_each_statement_for_itself",
@@ -333,12 +333,12 @@ LEAKS = (
         "a ticker means who had it on the date",
         (
             (
-                f"{INTERMEDIATE}/int_short_interest.sql",
-                "and delivered.settlement_date < symbol_spells.linked_until",
+                "macros/linked_deliveries.sql",
+                "and delivered.{{ dated_by }} < symbol_spells.linked_until",
                 "",
             ),
         ),
-        "test_int_short_interest__positions_and_float_stand_on_their_own_splits",
+        "test_int_insider_deliveries__one_transaction_has_one_key_whatever_the_file",
     ),
     Leak(
         "a death is known on the day of the last bar",
@@ -375,7 +375,7 @@ LEAKS = (
                 "sum(sum(unit_value)) over () / sum(count(*)) over () as mean",
             ),
         ),
-        "test_feat_alternative__uses_what_is_known_and_fresh",
+        "test_feat_alternative__z_scores_are_of_one_date",
     ),
     Leak(
         "labels are held against the median of all dates",
