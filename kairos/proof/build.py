@@ -110,7 +110,7 @@ class Builder:
         from dbt.adapters.duckdb.connections import DuckDBConnectionManager
         from dbt.cli.main import dbtRunner
 
-        quiet = ["--quiet", "--no-use-colors", "--log-level-file", "none", "--no-write-json"]
+        quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
         with _environment_of(variables), contextlib.redirect_stdout(io.StringIO()):
             try:

@@ -38,6 +38,15 @@ KEYED_FILES = {
 }
 WHOLE_FILES = ["basis.csv", "market.csv", "spin_offs.csv", "simfin/industries.parquet", "cboe/VIX_History.parquet"]
 
+# Files that take longest start first, so that no worker is left alone with one at the end.
+LONGEST_FIRST = ["test_build", "test_proof", "test_sharadar", "test_demo_truth", "test_ownership_proof"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of LONGEST_FIRST before the others; the order within a file stays."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 @dataclass(frozen=True)
 class RealMarket:
