@@ -36,13 +36,16 @@ horizons as (
 
 ),
 
+-- one number for (alpha_name, horizon_days, signal_date): windows over it cost two thirds of windows over the three
 matured as (
 
     select
         signals.session_date as signal_date,
         horizons.alpha_name,
         horizons.horizon_days,
-        ends.session_date as matured_date
+        ends.session_date as matured_date,
+        (row_number() over (order by horizons.alpha_name, horizons.horizon_days, signals.session_date))::integer
+            as signal_id
     from horizons
     cross join sessions as signals
     inner join sessions as ends
@@ -94,10 +97,7 @@ returns as (
 pairs as (
 
     select
-        matured.alpha_name,
-        matured.horizon_days,
-        matured.signal_date,
-        matured.matured_date,
+        matured.signal_id,
         scores.score,
         returns.realized
     from scores
@@ -117,33 +117,27 @@ pairs as (
 ranked as (
 
     select
-        alpha_name,
-        horizon_days,
-        signal_date,
-        matured_date,
+        signal_id,
         score,
         realized,
         rank() over (signal order by score) + count(*) over (signal order by score) as score_rank_twice,
         rank() over (signal order by realized) + count(*) over (signal order by realized) as realized_rank_twice
     from pairs
-    window signal as (partition by alpha_name, horizon_days, signal_date)
+    window signal as (partition by signal_id)
 
 ),
 
 ranges as (
 
     select
-        alpha_name,
-        horizon_days,
-        signal_date,
-        matured_date,
+        signal_id,
         count(*) as names,
         min(score) as lowest_score,
         nullif(max(score) - min(score), 0) as score_range,
         min(realized) as lowest_realized,
         nullif(max(realized) - min(realized), 0) as realized_range
     from pairs
-    group by all
+    group by signal_id
     having count(*) >= {{ setting('min_cross_section') }}
 
 ),
@@ -151,10 +145,7 @@ ranges as (
 units as (
 
     select
-        ranges.alpha_name,
-        ranges.horizon_days,
-        ranges.signal_date,
-        ranges.matured_date,
+        ranges.signal_id,
         ranges.names,
         (ranked.score - ranges.lowest_score) / ranges.score_range as x,
         (ranked.realized - ranges.lowest_realized) / ranges.realized_range as y,
@@ -162,20 +153,14 @@ units as (
         ranked.realized_rank_twice - (ranges.names + 1) as y_rank
     from ranked
     inner join ranges
-        on
-            ranked.alpha_name = ranges.alpha_name
-            and ranked.horizon_days = ranges.horizon_days
-            and ranked.signal_date = ranges.signal_date
+        on ranked.signal_id = ranges.signal_id
 
 ),
 
 sums as (
 
     select
-        alpha_name,
-        horizon_days,
-        signal_date,
-        matured_date,
+        signal_id,
         names,
         sum(x::decimal(18, 15))::double as x_sum,
         sum(y::decimal(18, 15))::double as y_sum,
@@ -192,15 +177,17 @@ sums as (
 
 select
     ---------- keys
-    matured_date,
-    signal_date,
-    alpha_name,
-    horizon_days,
+    matured.matured_date,
+    matured.signal_date,
+    matured.alpha_name,
+    matured.horizon_days,
 
     ---------- quality
     (xy_sum - x_sum * y_sum / names)
     / nullif(sqrt(xx_sum - x_sum * x_sum / names) * sqrt(yy_sum - y_sum * y_sum / names), 0) as ic,
     xy_ranks / nullif(sqrt(xx_ranks) * sqrt(yy_ranks), 0) as rank_ic,
-    names
+    sums.names
 from sums
-order by alpha_name, horizon_days, signal_date
+inner join matured
+    on sums.signal_id = matured.signal_id
+order by matured.alpha_name, matured.horizon_days, matured.signal_date

@@ -18,7 +18,7 @@ panel as (
 feature_names as (
 
     select any_value(struct_keys(features)) as names
-    from (select columns(* exclude (as_of_date, security_id)) from panel limit 1) as features
+    from (select columns(* exclude (as_of_date, security_id)) from panel) as features
 
 ),
 
@@ -159,14 +159,24 @@ moments as (
 dates as (
 
     select
-        bundle_name,
-        as_of_date,
-        list(low_limit order by factor_position) as low_limits,
-        list(high_limit order by factor_position) as high_limits,
-        list(unit_mean order by factor_position) as unit_means,
-        list(unit_deviation order by factor_position) as unit_deviations
+        moments.bundle_name,
+        moments.as_of_date,
+        any_value(bundles.is_zscored) as is_zscored,
+        any_value(bundles.whole_weight) as whole_weight,
+        list(
+            struct_pack(
+                weight := bundles.weights[moments.factor_position],
+                signed_weight := bundles.signed_weights[moments.factor_position],
+                low := moments.low_limit,
+                high := moments.high_limit,
+                mean := moments.unit_mean,
+                deviation := moments.unit_deviation
+            )
+            order by moments.factor_position
+        ) as factors
     from moments
-    group by bundle_name, as_of_date
+    inner join bundles on moments.bundle_name = bundles.bundle_name
+    group by moments.bundle_name, moments.as_of_date
 
 ),
 
@@ -176,31 +186,27 @@ contributions as (
         member_values.bundle_name,
         member_values.as_of_date,
         member_values.security_id,
-        bundles.whole_weight,
+        dates.whole_weight,
+        list_filter(
+            list_zip(member_values.factor_values, dates.factors), lambda pair: pair[1] is not null
+        ) as held,
+        list_sum(list_transform(held, lambda pair: pair[2].weight)) as held_weight,
         list_transform(
-            member_values.factor_values,
-            lambda x, i: case when x is not null then bundles.weights[i] end
-        ) as held_weights,
-        list_transform(
-            member_values.factor_values,
-            lambda x, i: case when x is not null then least(greatest(x, dates.low_limits[i]), dates.high_limits[i]) end
-        ) as clipped_values,
-        list_transform(
-            clipped_values,
-            lambda x, i: bundles.signed_weights[i] * case
-                when bundles.is_zscored and x is not null
+            held,
+            lambda pair: pair[2].signed_weight * case
+                when dates.is_zscored
                     then coalesce(
                         (
                             coalesce(
-                                (x - dates.low_limits[i]) / nullif(dates.high_limits[i] - dates.low_limits[i], 0), 0
-                            ) - dates.unit_means[i]
-                        ) / nullif(dates.unit_deviations[i], 0), 0
+                                (least(greatest(pair[1], pair[2].low), pair[2].high) - pair[2].low)
+                                / nullif(pair[2].high - pair[2].low, 0), 0
+                            ) - pair[2].mean
+                        ) / nullif(pair[2].deviation, 0), 0
                     )
-                else x
+                else least(greatest(pair[1], pair[2].low), pair[2].high)
             end
-        ) as factor_contributions
+        ) as directed
     from member_values
-    inner join bundles on member_values.bundle_name = bundles.bundle_name
     inner join dates
         on
             member_values.bundle_name = dates.bundle_name
@@ -215,11 +221,11 @@ scores as (
         bundle_name,
         security_id,
         case
-            when list_sum(held_weights) >= whole_weight / 2
-                then list_sum(factor_contributions::decimal(38, 15)[])::double / list_sum(held_weights)::double
+            when held_weight >= whole_weight / 2
+                then list_sum(directed::decimal(38, 15)[])::double / held_weight::double
         end as mf_score
     from contributions
-    where list_sum(held_weights) is not null
+    where held_weight is not null
 
 )
 
