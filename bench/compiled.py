@@ -59,11 +59,13 @@ def load(path: Path) -> None:
 def build(con: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
     """Make the models named, in the order given, from what the connection's current database holds.
 
-    A table is made as dbt makes it (create table as), a view stays a view; ephemeral models are part of their readers.
+    A table is made as dbt makes it (create table as; families of features in full), a view stays a view; ephemeral
+    models are part of their readers.
     """
     catalog = con.execute("select current_database()").fetchone()[0]
     for name in names:
         model = models()[name]
         sql = re.sub(rf'"{CATALOG}"\.', f'"{catalog}".', model.sql)
         con.execute(f'create schema if not exists "{model.schema}"')
-        con.execute(f'create or replace {model.materialized} "{model.schema}"."{model.name}" as {sql}')
+        kind = "view" if model.materialized == "view" else "table"
+        con.execute(f'create or replace {kind} "{model.schema}"."{model.name}" as {sql}')

@@ -25,6 +25,8 @@ prices as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(lookback=19) }}
+
 ),
 
 {{ rolling_levels('prices', ['volume_shares'], 20) }}
@@ -53,7 +55,7 @@ holdings as (
 
 {{ as_of_rows('holdings', at='effective_at') }}
 
-volumes as (
+all_volumes as (
 
     select
         as_of_date,
@@ -64,6 +66,35 @@ volumes as (
             as sma_20_volume
 
     from prices_16
+
+),
+
+volumes as (
+
+    select * from all_volumes
+
+    where {{ rows_to_compute() }}
+
+),
+
+universe as (
+
+    select
+        as_of_date,
+        security_id,
+        is_member
+
+    from {{ ref('int_universe') }}
+
+    where {{ rows_to_compute() }}
+
+),
+
+fundamentals as (
+
+    select * from {{ ref('int_fundamentals_as_of') }}
+
+    where {{ rows_to_compute() }}
 
 ),
 
@@ -112,8 +143,8 @@ served as (
         holdings_by_row.previous_shares_held_unsplit * holdings_by_row.share_multiplier as previous_shares_held
 
     from volumes
-    positional join {{ ref('int_universe') }} as universe
-    positional join {{ ref('int_fundamentals_as_of') }} as fundamentals
+    positional join universe
+    positional join fundamentals
     positional join insiders_by_row
     positional join shorts_by_row
     positional join holdings_by_row

@@ -18,6 +18,8 @@ returns as (
 
     from {{ ref('int_returns') }}
 
+    where {{ rows_to_compute(lookback=251) }}
+
 ),
 
 {{ rolling_moments('returns', ['r', 'm'], [21, 63, 252], pairs=[['r', 'm']]) }}

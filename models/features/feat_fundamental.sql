@@ -9,6 +9,8 @@ fundamentals as (
 
     select * from {{ ref('int_fundamentals_as_of') }}
 
+    where {{ rows_to_compute() }}
+
 ),
 
 features as (

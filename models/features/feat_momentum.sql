@@ -16,6 +16,8 @@ prices as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(lookback=252) }}
+
 ),
 
 returns as (

@@ -20,6 +20,8 @@ prices as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(lookback=21) }}
+
 ),
 
 price as (

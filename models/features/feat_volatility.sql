@@ -16,6 +16,8 @@ returns as (
 
     from {{ ref('int_returns') }}
 
+    where {{ rows_to_compute(lookback=62) }}
+
 ),
 
 {{ rolling_moments('returns', ['r'], [21, 63]) }}

@@ -2,8 +2,9 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices, members or not.
     known_at is the greatest of what entered the row; a dbt test holds it against decided_at. A family that rests on the
     bars alone is known with the row's bar and stores no known_at; one that rests on anything else documents its own.
-    A view: the families hold the values, once. They, int_prices and int_universe have the same rows in the same order and
-    are joined by position (macro same_rows checks the keys of every row read). Scans come in that order. -#}
+    A view: the families hold the values, once. They have the rows of int_feature_rows in its order and are joined by
+    position (macro same_rows checks the keys of every row read). Scans come in that order, which is by security and date
+    only after a full build. -#}
 {{ config(materialized="view") }}
 {%- set families = var('feature_families') %}
 {%- set dated = [] %}
@@ -13,18 +14,18 @@
 
 select
     ---------- keys
-    prices.as_of_date,
-    prices.security_id,
+    listed.as_of_date,
+    listed.security_id,
 
     ---------- point in time
     greatest(
         {%- for family in dated %}
         {{ family }}.known_at,
         {%- endfor %}
-        prices.known_at
+        listed.known_at
     ) as known_at,
-    prices.decided_at,
-    universe.is_member,
+    listed.decided_at,
+    listed.is_member,
 
     ---------- features
     {%- for family in families %}
@@ -32,9 +33,8 @@ select
     {%- if not loop.last %},{% endif %}
     {%- endfor %}
 
-from {{ ref('int_prices') }} as prices
-positional join {{ ref('int_universe') }} as universe
+from {{ ref('int_feature_rows') }} as listed
 {%- for family in families %}
 positional join {{ ref('feat_' ~ family) }} as {{ family }}
 {%- endfor %}
-where {{ same_rows(['prices', 'universe'] + families) }}
+where {{ same_rows(['listed'] + families) }}

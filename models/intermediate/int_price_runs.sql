@@ -1,7 +1,8 @@
 {#- Where the unbroken runs of int_prices stand in storage: what lets a moment of a security be turned into a row number
     instead of being looked up (macro as_of_rows).
     Grain: one row per security_id and run. A view, so that it cannot fall behind int_prices. A run has a row for each of
-    its sessions, and int_prices is stored by (security_id, as_of_date). -#}
+    its sessions, and int_prices is stored by (security_id, as_of_date). Inside a feature family that adds to its table
+    these are the runs of the rows to compute (macro rows_to_compute): a run then begins where its rows to compute do. -#}
 {{ config(materialized='view') }}
 
 with
@@ -12,9 +13,12 @@ numbered as (
         security_id,
         session_index,
         row_in_run,
+        coalesce(lag(security_id) over () != security_id, true) as is_first,
         row_number() over () as row_number
 
     from {{ ref('int_prices') }}
+
+    where {{ rows_to_compute(is_view=true) }}
 
 ),
 
@@ -24,6 +28,8 @@ total as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(is_view=true) }}
+
 ),
 
 starts as (
@@ -32,12 +38,14 @@ starts as (
         security_id,
         session_index,
         row_number,
-        coalesce(lag(security_id) over () != security_id, true) as is_first,
+        is_first,
         lead(row_number) over () as next_row_number
 
     from numbered
 
-    where row_in_run = 1
+    where
+        row_in_run = 1
+        or is_first
 
 ),
 

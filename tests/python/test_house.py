@@ -121,15 +121,16 @@ def test_public_tables_of_the_design_exist(models):
 
 
 def test_every_table_has_a_key_test_or_says_why_not(manifest, models):
-    """Tables outside staging carry unique_key or stored_in_order (strictly ascending, hence unique); members of a
-    collector (double underscore) are tested there; a table without a key says why in meta.no_key.
+    """Tables outside staging carry unique_key, stored_in_order (strictly ascending, hence unique) or stored_like (the
+    keys of a table that is); members of a collector (double underscore) are tested there; a table without a key says
+    why in meta.no_key.
     """
     tested = {
         n["attached_node"].split(".")[-1]
         for n in manifest["nodes"].values()
         if n["resource_type"] == "test"
         and n.get("attached_node")
-        and n["test_metadata"]["name"] in {"unique_key", "stored_in_order"}
+        and n["test_metadata"]["name"] in {"unique_key", "stored_in_order", "stored_like"}
     }
     tables = {
         name
@@ -157,11 +158,29 @@ def test_member_lists_match_the_files():
 def test_families_without_known_at_rest_on_the_bars_alone(manifest):
     """A family is known with its bar, or it says when: one that stores no known_at reads nothing but bars."""
     models = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
-    on_bars = {"int_prices", "int_returns"}
+    on_bars = {"int_prices", "int_returns", "int_feature_rows"}
     for family in PROJECT["vars"]["feature_families"]:
         model = models[f"feat_{family}"]
         read = {node.split(".")[-1] for node in model["depends_on"]["nodes"]}
         assert "known_at" in model["columns"] or read <= on_bars, f"feat_{family} reads {sorted(read)}, has no known_at"
+
+
+def test_whatever_a_family_reads_is_digested(manifest):
+    """Below a family and the views it reads are tables that are digested, other families, or the calendar."""
+    models = {i: n for i, n in manifest["nodes"].items() if n["resource_type"] == "model"}
+    digested = set(models["model.kairos.int_feature_digests"]["depends_on"]["nodes"]) | {"model.kairos.int_sessions"}
+
+    def tables_below(node):
+        for parent in node["depends_on"]["nodes"]:
+            if parent in models and models[parent]["config"]["materialized"] == "view":
+                yield from tables_below(models[parent])
+            elif not (parent in models and models[parent]["config"]["materialized"] == "feature_family"):
+                yield parent
+
+    families = [n for n in models.values() if n["config"]["materialized"] == "feature_family"]
+    wrong = {f"{n['name']} reads {parent}" for n in families for parent in tables_below(n) if parent not in digested}
+    wrong -= {"int_feature_rows reads model.kairos.int_feature_digests"}
+    assert not wrong, f"a change there would go unnoticed: add it to int_feature_digests: {sorted(wrong)}"
 
 
 def test_active_alphas_match_the_specs():
@@ -189,7 +208,7 @@ def test_macros_are_used_and_described(manifest):
     own = {m["name"]: m for m in manifest["macros"].values() if m["package_name"] == "kairos"}
     own = {n: m for n, m in own.items() if not n.startswith(("test_", "_")) and m["path"].startswith("macros")}
     text = "\n".join(p.read_text() for d in ("models", "macros", "tests", "dbt_project.yml") for p in _files(ROOT / d))
-    automatic = {"generate_schema_name"}
+    automatic = {"generate_schema_name", "materialization_feature_family_duckdb"}
     assert not {n for n in own if n not in automatic and len(re.findall(rf"\b{n}\(", text)) < 2}
     assert not {n for n, m in own.items() if not m["description"].strip()}
 

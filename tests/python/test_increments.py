@@ -1,0 +1,178 @@
+"""Features that grow by batches: whatever a day brings, the tables equal a full refresh to the bit.
+
+One small market is built by dbt. From then on the test itself writes the bars and steps of each build, as the files of
+that day would have given them, and dbt builds what stands between them and the features. A full refresh is the models'
+own SQL, run outside dbt on the same warehouse, where nothing is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from kairos.demo import write_market
+from kairos.proof.build import Builder
+
+GIVEN = {
+    "int_prices": "as_of_date",
+    "int_fundamental_steps": "effective_at",
+    "int_insider_steps": "effective_at",
+    "int_short_interest_steps": "effective_at",
+    "int_institutional_holdings_steps": "effective_at",
+}
+BUILT = ["int_universe", "int_returns", "int_market_series", "int_feature_digests", "int_feature_plan"]
+
+
+class Market:
+    """A warehouse of which bars and steps are cut to a day.
+
+    `rules` are (table of GIVEN, SQL on `cut`): what the files say otherwise than the market's, from then on.
+    """
+
+    def __init__(self, builder: Builder, folder: Path):
+        self.builder, self.folder, self.rules = builder, folder, []
+        write_market(folder / "market", securities=24, years=2)
+        self.warehouse = builder.build(folder / "market", folder / "work", select=["+features"])
+        with duckdb.connect(str(self.warehouse)) as con:
+            con.execute("create schema given")
+            for table in GIVEN:
+                con.execute(f"create table given.{table} as from intermediate.{table}")
+            days = "select distinct as_of_date, session_index from given.int_prices order by 1"
+            self.dates, self.sessions = zip(*con.sql(days).fetchall(), strict=True)
+            whole = "select security_id from given.int_prices where ticker <> 'SPY' group by 1 having count(*) = ?"
+            self.names = [name for (name,) in con.execute(whole + " order by 1", [len(self.dates)]).fetchall()]
+        self.nodes = {n.name: n for n in builder.parsed.nodes.values() if n.resource_type == "model"}
+        self.tables = [name for name, node in self.nodes.items() if node.config.materialized == "feature_family"]
+
+    def build(self, through: int) -> None:
+        """Write bars and steps as known by the close of a session, and let dbt build the rest."""
+        with duckdb.connect(str(self.warehouse)) as con:
+            for table, moment in GIVEN.items():
+                cut = f"from given.{table} where {moment}::date <= date '{self.dates[through]}'"
+                con.execute(f"create or replace temp table cut as {cut}")
+                for of_table, rule in self.rules:
+                    if of_table == table:
+                        con.execute(rule)
+                con.execute(f"create or replace table intermediate.{table} as from cut order by security_id, {moment}")
+        self.builder.build(
+            self.folder / "market", self.folder / "work", select=[*BUILT, "int_feature_rows", "path:models/features"]
+        )
+
+    def say(self, table: str, rule: str) -> None:
+        self.rules.append((table, rule))
+
+    def batches(self) -> dict[str, tuple[str, int]]:
+        """What each table's comment says of its rows: the full build they go back to, batches since."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as con:
+            found = con.sql("select table_name, comment from duckdb_tables() where comment is not null").fetchall()
+        marks = {name: json.loads(comment) for name, comment in found}
+        return {name: (mark["layout"], mark["batches"]) for name, mark in marks.items()}
+
+    def differences(self) -> list[str]:
+        """Tables that a full refresh would make otherwise; reading the collector shows that all rows are in place."""
+        with duckdb.connect(str(self.warehouse), read_only=True) as con:
+            (found,), (bars,) = (
+                con.sql(f"select count(*) from {table}").fetchall()
+                for table in ("features.features", "intermediate.int_prices")
+            )
+            assert found == bars
+            return [
+                name
+                for name in self.tables
+                if bits(con, f"from {self.nodes[name].schema}.{name}") != bits(con, f"from ({self.sql(name)})")
+            ]
+
+    def sql(self, name: str) -> str:
+        """The model's SQL as dbt compiled it: in it nothing says whether it runs in full or for new rows."""
+        return self.nodes[name].compiled_code
+
+
+def bits(con: duckdb.DuckDBPyConnection, select: str) -> dict[str, bytes]:
+    """Column -> all its bits, rows in order of keys; NULLs apart. When a row was added is no part of it."""
+    table = con.sql(f"{select} order by security_id, as_of_date").to_arrow_table()
+    found = {}
+    for name in set(table.column_names) - {"batch"}:
+        column = table[name].combine_chunks()
+        found[name] = np.asarray(column.is_null()).tobytes() + column.to_numpy(zero_copy_only=False).tobytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def market(builder, tmp_path_factory) -> Market:
+    """Built through the 40th session before the last; one name is not listed yet, one will vanish, one come late."""
+    market = Market(builder, tmp_path_factory.mktemp("increments"))
+    at = market.sessions[-38]
+    market.listed, market.delisted, market.split, market.revised, market.gone, market.late = market.names[:6]
+    market.say("int_prices", f"delete from cut where security_id = {market.listed} and session_index < {at}")
+    market.say(
+        "int_prices",
+        f"update cut set row_in_run = session_index - {at} + 1, bars_in_history = session_index - {at} + 1 "
+        f"where security_id = {market.listed}",
+    )
+    market.say("int_prices", f"delete from cut where security_id = {market.late}")
+    market.build(-40)
+    return market
+
+
+def test_each_build_equals_a_full_refresh_to_the_bit(market):
+    """A day, days with a listing and a delisting, a split, revised bars and statements, names that come and go."""
+
+    def check(through: int, kind: str, what: str) -> None:
+        before = market.batches()
+        market.build(through)
+        assert market.differences() == [], what
+        for name, (layout, batches) in market.batches().items():
+            expected = {"added": (before[name][0], before[name][1] + 1), "nothing": before[name], "anew": (layout, 0)}
+            assert (layout, batches) == expected[kind], f"{name}: {what}"
+
+    assert market.differences() == []
+    check(-39, "added", "one new session")
+    check(-39, "nothing", "nothing new")
+    last = market.sessions[-37]
+    market.say("int_prices", f"delete from cut where security_id = {market.delisted} and session_index > {last}")
+    check(-36, "added", "three new sessions with a listing and a delisting")
+    scaled = ", ".join(f"{c} = {c} / 3" for c in ("open", "high", "low", "close", "close_total_return"))
+    market.say(
+        "int_prices",
+        f"update cut set {scaled}, volume_shares = volume_shares * 3 "
+        f"where security_id = {market.split} and session_index < {market.sessions[-35]}",
+    )
+    market.say(
+        "int_prices",
+        f"update cut set close_total_return = close_total_return * 1.01 "
+        f"where security_id = {market.revised} and session_index = {market.sessions[-140]}",
+    )
+    market.say(
+        "int_fundamental_steps",
+        f"update cut set net_income_ttm = 7 where security_id = {market.split} "
+        f"and effective_at < timestamp '{market.dates[-60]}'",
+    )
+    check(-35, "added", "a new session on which a split rescales a past; a bar and a statement of the past revised")
+    market.say("int_prices", f"delete from cut where security_id = {market.gone}")
+    market.rules = [rule for rule in market.rules if rule[1] != f"delete from cut where security_id = {market.late}"]
+    check(-35, "added", "no new session; a name vanishes, another comes with its past")
+    market.say("int_prices", "update cut set close_total_return = close_total_return * 1.01 where ticker = 'SPY'")
+    check(-36, "anew", "sessions taken back, and the market's own past is another")
+
+
+def test_a_lookback_one_short_is_caught(market):
+    """Each family's lookback is what it needs: with one session less the newest rows come out otherwise."""
+    reaching = 0
+    with duckdb.connect(str(market.warehouse), read_only=True) as con:
+        newest = con.sql("select max(as_of_date) from intermediate.int_prices").fetchall()[0][0]
+        back = "select list(distinct as_of_date order by as_of_date desc) from intermediate.int_prices"
+        con.execute(f"set variable sessions_back = ({back})")
+        for name in market.tables:
+            sql, new = market.sql(name), f"where as_of_date = date '{newest}'"
+            built = bits(con, f"from {market.nodes[name].schema}.{name} {new}")
+            assert bits(con, f"from ({sql}) {new}") == built, name
+            short = re.sub(r"\('sessions_back'\)\[(\d{2,})\]", lambda m: f"('sessions_back')[{int(m[1]) - 1}]", sql)
+            if short != sql:
+                reaching += 1
+                assert bits(con, f"from ({short}) {new}") != built, name
+    assert reaching >= 5
