@@ -3,7 +3,8 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     Definitions: seeds/feature_registry.csv. A window of n rows needs n rows of an unbroken run, else NULL; averages that
     fade begin with the run. Windows stream over storage order, security_id and as_of_date. The three groups are computed
-    apart, each with its own few columns, and put side by side by position. Prices are positive (tested on int_prices). -#}
+    apart, each with its own few columns, and put side by side by position. Prices are positive (tested on int_prices).
+    A day's ADX reaches 1,023 rows back: 512 terms of averages of 512 terms of moves from the row before. -#}
 
 with
 
@@ -19,6 +20,8 @@ moves as (
         {{ wilder_weight(14, first=2) }} as weight
 
     from {{ ref('int_prices') }}
+
+    where {{ rows_to_compute(lookback=1023) }}
 
 ),
 
@@ -101,6 +104,8 @@ ranging as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(lookback=251) }}
+
 ),
 
 {{ rolling_moments('ranging', ['close', 'typical', 'typical_moved'], [10, 19, 20, 50, 200]) }}
@@ -179,6 +184,8 @@ trading as (
 
     from {{ ref('int_prices') }}
 
+    where {{ rows_to_compute(lookback=59) }}
+
 ),
 
 {{ rolling_moments('trading', ['volume_shares', 'price_paid', 'impact', 'is_traded'], [20, 21, 60]) }}
@@ -221,6 +228,18 @@ volumes as (
 
 ),
 
+---------- side by side, without the rows that only the windows needed
+
+{% for group in ['averages', 'ranges', 'volumes'] -%}
+new_{{ group }} as (
+
+    select * from {{ group }}
+
+    where {{ rows_to_compute() }}
+
+),
+
+{% endfor -%}
 technical as (
 
     select
@@ -252,9 +271,9 @@ technical as (
         ranges.low_252_dist,
         volumes.amihud_21
 
-    from averages
-    positional join ranges
-    positional join volumes
+    from new_averages as averages
+    positional join new_ranges as ranges
+    positional join new_volumes as volumes
     where {{ same_rows(['averages', 'ranges', 'volumes']) }}
 
 )

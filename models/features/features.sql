@@ -34,7 +34,7 @@ select
     {%- endfor %}
 
 from {{ ref('int_feature_rows') }} as listed
-{%- for family in families %}
+{% for family in families -%}
 positional join {{ ref('feat_' ~ family) }} as {{ family }}
-{%- endfor %}
+{% endfor -%}
 where {{ same_rows(['listed'] + families) }}
