@@ -45,7 +45,7 @@ starts as (
 
     where
         row_in_run = 1
-        or is_first
+        or (is_first and getvariable('sessions_back') is not null)
 
 ),
 

@@ -1,0 +1,156 @@
+"""`python -m bench.increment`: what one new day costs the features, against making them anew; dbt's own time apart.
+
+The compiled models on the synthetic market of bench.data, once at 10 years and once at 25 (fewer names). In full: the
+order of rows and each family as dbt makes it. A day: the digests of everything read, then the batch of the newest
+session for the order of rows and each family, as the materialization feature_family adds it. Before ratios are printed
+every table has to equal, in all rows, the one made in full.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+from pathlib import Path
+
+import duckdb
+
+from bench import compiled, data, in_sql
+from bench.one_round import timed
+
+GOALS = {10: 0.25, 25: 0.10}
+ABSENT = ("int_insider_steps", "int_short_interest_steps", "int_institutional_holdings_steps")
+ROWS = "int_feature_rows"
+VIEWS = ("int_price_runs", "int_fundamentals_as_of")
+
+
+def families(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """The order of rows, then every family whose inputs the synthetic market has."""
+    found = []
+    for name, model in compiled.models().items():
+        if model.materialized == "feature_family" and name != ROWS:
+            try:
+                con.execute(f"explain {_here(con, model.sql)}")
+            except duckdb.CatalogException:
+                continue
+            found.append(name)
+    return [ROWS, *sorted(found)]
+
+
+def _here(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Compiled SQL on the connection's own catalog."""
+    return sql.replace(f'"{compiled.CATALOG}".', f'"{con.execute("select current_database()").fetchone()[0]}".')
+
+
+def _table(name: str) -> str:
+    return f"{compiled.models()[name].schema}.{name}"
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """What the digests and the order of rows read beside bench.data's tables."""
+    con.execute(
+        """create table intermediate.int_universe as
+        select as_of_date, security_id, decided_at, true as is_member, null::varchar as sector
+        from intermediate.int_prices order by security_id, as_of_date"""
+    )
+    for name in ABSENT:
+        con.execute(
+            f"create table intermediate.{name} as"
+            " select 0::bigint as security_id, now()::timestamp as effective_at limit 0"
+        )
+    con.execute("create table intermediate.int_market_series as select current_date as as_of_date limit 0")
+    compiled.build(con, [VIEWS[0], "int_fundamental_events", "int_fundamental_steps", VIEWS[1]])
+
+
+def add_day(con: duckdb.DuckDBPyConnection, tables: list[str], sessions_back: str) -> None:
+    """Digests, then the batch of the newest session."""
+    compiled.build(con, ["int_feature_digests"])
+    con.execute(f"set variable sessions_back = ({sessions_back})")
+    for name in tables:
+        con.execute(
+            f"insert into {_table(name)} select * from ({_here(con, compiled.models()[name].sql)})"
+            " where as_of_date >= getvariable('sessions_back')[1] order by security_id, as_of_date"
+        )
+    con.execute("reset variable sessions_back")
+    con.execute("checkpoint")
+
+
+def measure(folder: Path, securities: int, years: int, rounds: int, threads: int) -> dict:
+    """Seconds in full and for a day, after both have given the same rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "source.duckdb").exists():
+        data.write(folder, securities, years)
+    shutil.copyfile(folder / "source.duckdb", folder / "work.duckdb")
+    newest = "(select max(as_of_date) from intermediate.int_prices)"
+    back = "select list(distinct as_of_date order by as_of_date desc) from intermediate.int_prices"
+    with in_sql.connect(folder / "work.duckdb", threads) as con:
+        prepare(con)
+        tables = families(con)
+
+        def in_full() -> None:
+            compiled.build(con, tables)
+            con.execute("checkpoint")
+
+        def fingerprints() -> dict[str, tuple]:
+            return {
+                name: con.execute(f"select count(*), bit_xor(hash(t)) from (from {_table(name)}) as t").fetchall()[0]
+                for name in tables
+            }
+
+        in_full()
+        full = [timed(in_full) for _ in range(rounds)]
+        made, day = fingerprints(), []
+        for _ in range(rounds):
+            for name in tables:
+                con.execute(f"delete from {_table(name)} where as_of_date = {newest}")
+            con.execute("checkpoint")
+            assert fingerprints() != made
+            day.append(timed(lambda: add_day(con, tables, back)))
+            if fingerprints() != made:
+                raise SystemExit("A day added does not equal the table made in full; nothing is reported.")
+        rows = con.execute("select count(*) from intermediate.int_prices").fetchall()[0][0]
+    seconds = {
+        kind: {m: statistics.median(one[m] for one in runs) for m in ("cpu", "wall")}
+        for kind, runs in (("in_full", full), ("a_day", day))
+    }
+    ratios = {m: seconds["a_day"][m] / seconds["in_full"][m] for m in ("cpu", "wall")}
+    return {
+        "securities": securities,
+        "years": years,
+        "rows": rows,
+        "tables": tables,
+        "seconds": seconds,
+        "ratios": ratios,
+    }
+
+
+def main() -> None:
+    """Both lengths of history, then the ratios."""
+    parser = argparse.ArgumentParser(prog="python -m bench.increment", description=__doc__)
+    parser.add_argument("--securities", type=int, nargs=2, default=[1000, 400], metavar=("AT_10_YEARS", "AT_25_YEARS"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    given = parser.parse_args()
+    report = []
+    for (years, goal), securities in zip(GOALS.items(), given.securities, strict=True):
+        folder = compiled.ROOT / "target" / "bench" / f"day_{securities}x{years}"
+        found = measure(folder, securities, years, given.rounds, given.threads)
+        report.append(found)
+        cpu = {kind: found["seconds"][kind]["cpu"] for kind in ("in_full", "a_day")}
+        verdict = "reached" if found["ratios"]["cpu"] <= goal else "not reached"
+        print(
+            f"{securities:,} securities x {years} years, {found['rows']:,} rows, {len(found['tables'])} tables: "
+            f"in full {cpu['in_full']:.2f} CPU seconds, a day {cpu['a_day']:.2f}; "
+            f"ratio {found['ratios']['cpu']:.3f} CPU, {found['ratios']['wall']:.3f} wall (goal {goal:.2f} CPU: {verdict}).",
+            flush=True,
+        )
+    path = compiled.ROOT / "bench" / "results" / "a_day_added.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"Written to {path.relative_to(compiled.ROOT)}.")
+
+
+if __name__ == "__main__":
+    main()
