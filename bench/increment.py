@@ -143,7 +143,8 @@ def main() -> None:
         print(
             f"{securities:,} securities x {years} years, {found['rows']:,} rows, {len(found['tables'])} tables: "
             f"in full {cpu['in_full']:.2f} CPU seconds, a day {cpu['a_day']:.2f}; "
-            f"ratio {found['ratios']['cpu']:.3f} CPU, {found['ratios']['wall']:.3f} wall (goal {goal:.2f} CPU: {verdict}).",
+            f"ratio {found['ratios']['cpu']:.3f} CPU, {found['ratios']['wall']:.3f} wall "
+            f"(goal {goal:.2f} CPU: {verdict}).",
             flush=True,
         )
     path = compiled.ROOT / "bench" / "results" / "a_day_added.json"
