@@ -144,7 +144,7 @@ def page(market: Path, vintages: dict[str, Path], work: Path) -> str:
                 replaced = market_with(market, folder, shared, target / "market")
                 if built:  # prices, members and labels are there already
                     shutil.copyfile(next(iter(built.values())), target / "kairos.duckdb")
-                select = [CHAIN] if built else ["+feat_fundamental", "+lbl_fwd_ret"]
+                select = [CHAIN] if built else ["+feat_fundamental", "+lbl_fwd_ret", "+int_universe"]
                 built[name, shared] = builder.build(replaced, target, select)
         with duckdb.connect() as con:
             for database, name in (("a", one), ("b", other)):
