@@ -1,4 +1,5 @@
-"""Real names that stopped trading, against a reading of the raw files: when they end, what their holders are left with.
+"""Real names that stopped trading, against a reading of the raw files: when they end, what their holders are left with;
+and a real symbol whose prices are of two securities.
 
 The market keeps its dead (market.csv), so silence means death; the same files without that word merely end.
 """
@@ -70,3 +71,27 @@ def test_a_file_that_merely_ends_is_no_death(builder, pit, tmp_path):
     found = securities(builder, copy, tmp_path / "ends")
     assert not found["is_delisted"].any()
     assert found[["delisting_return", "delisting_known_date", "delisting_cause"]].isna().all(axis=None)
+
+
+def test_a_symbol_with_the_prices_of_two_securities_is_refused(builder, us_large, tmp_path):
+    """BRK jumps tenfold and back 400 times; the real one is BRK-B. Reread bar by bar."""
+    bars = pd.read_parquet(us_large / "yahoo/prices.parquet", filters=[("ticker", "in", ["BRK", "BRK-B"])])
+    market = tmp_path / "market"
+    (market / "yahoo").mkdir(parents=True)
+    bars.to_parquet(market / "yahoo/prices.parquet")
+    with duckdb.connect(str(builder.build(market, tmp_path / "work", ["+int_quarantine"])), read_only=True) as con:
+        refused = con.sql("select key, reason, meaning from intermediate.int_quarantine").df()
+        accepted = con.sql("select ticker, session_date, close from intermediate.int_bars order by 1, 2").df()
+    jumps = refused[refused["reason"] == "price_jumps_back_and_forth"]
+    assert jumps["meaning"].str.contains("two securities").all()
+    wanted = set()
+    for ticker, own in accepted.groupby("ticker"):
+        ratio = (own["close"] / own["close"].shift()).to_numpy()
+        ups, downs = ratio >= 5, ratio <= 1 / 5
+        for i, day in enumerate(own["session_date"]):
+            last = slice(max(i - 251, 0), i + 1)
+            if ups[last].any() and downs[last].any():
+                wanted.add(f"{ticker} {day:%Y-%m-%d}")
+    assert set(jumps["key"]) == wanted
+    assert len(wanted) > 1000
+    assert not any(key.startswith("BRK-B ") for key in wanted)
