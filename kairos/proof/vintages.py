@@ -1,10 +1,10 @@
 """What a restated vintage is worth: the same market built with the statements a vendor delivered on different days.
 
-    python -m kairos.proof.vintages MARKET NAME=FOLDER NAME=FOLDER ... > docs/vintages.md
+    python -m kairos.proof.vintages docs/vintages.md MARKET NAME=FOLDER NAME=FOLDER ...
 
 MARKET gives prices and all else; each FOLDER is a market's folder with simfin/us-*-quarterly files as they were on a
 day, and a basis.csv that says so. Every two vintages are built with the statements both have, and compared in the
-values of common quarters, in features, and in the rank IC of the same rows. Prints a page in Markdown.
+values of common quarters, in features, and in the rank IC of the same rows. Writes a page in Markdown.
 """
 
 from __future__ import annotations
@@ -193,18 +193,18 @@ other, two by two, on the same prices: how many values of the same quarter chang
 what the change was worth in the mean rank IC against the {HORIZON}-session forward return, on the same rows (members
 with a value in both, dates with at least {setting("min_cross_section")} of them; t of the mean difference, after Newey
 and West).
-Written by `python -m kairos.proof.vintages MARKET NAME=FOLDER ...`.
+Written by `python -m kairos.proof.vintages docs/vintages.md MARKET NAME=FOLDER NAME=FOLDER ...`.
 """
 
 
 def main(arguments: list[str]) -> int:
-    """Print the page of the vintages named on the command line."""
-    if len(arguments) < 3 or any("=" not in vintage for vintage in arguments[1:]):
+    """Write the page of the vintages named on the command line."""
+    if len(arguments) < 4 or any("=" not in vintage for vintage in arguments[2:]):
         print(__doc__, file=sys.stderr)
         return 2
-    vintages = {name: Path(folder) for name, folder in (vintage.split("=", 1) for vintage in arguments[1:])}
+    vintages = {name: Path(folder) for name, folder in (vintage.split("=", 1) for vintage in arguments[2:])}
     with tempfile.TemporaryDirectory() as work:
-        print(page(Path(arguments[0]), vintages, Path(work)))
+        Path(arguments[0]).write_text(page(Path(arguments[1]), vintages, Path(work)))
     return 0
 
 
