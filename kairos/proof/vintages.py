@@ -192,7 +192,8 @@ dates on which they did not exist yet. Here the files of the same vendor from di
 other, two by two, on the same prices: how many values of the same quarter changed, how many feature values did, and
 what the change was worth in the mean rank IC against the {HORIZON}-session forward return, on the same rows (members
 with a value in both, dates with at least {setting("min_cross_section")} of them; t of the mean difference, after Newey
-and West).
+and West). Counts of shares change with every split, too: each file's are on the splits of its own day, and features
+bring them to one basis.
 Written by `python -m kairos.proof.vintages docs/vintages.md MARKET NAME=FOLDER NAME=FOLDER ...`.
 """
 
