@@ -29,6 +29,7 @@ real: setup
 bench: setup-dev
 	@cd "$(ROOT)"
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.increment
 
 prove: setup
 	@cd "$(ROOT)"

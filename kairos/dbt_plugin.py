@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from kairos import machine, publish
+from kairos import machine, publish, state
 from kairos.errors import KairosError
 from kairos.raw import raw_statements
 
@@ -20,6 +20,7 @@ def kairos_raw_statements() -> str:
     """JSON with the statements that show the market's files as raw views, the notices, or the error."""
     try:
         statements, notices = raw_statements(machine.market_dir())
+        statements = [*statements, *state.statements(machine.state_dir())]
     except KairosError as error:
         return json.dumps({"error": str(error), "statements": [], "notices": []})
     return json.dumps({"error": None, "statements": statements, "notices": notices})
@@ -37,6 +38,11 @@ def kairos_publish_swap(version: str) -> str:
     return Path(version).name
 
 
+def kairos_state_folder(name: str) -> str:
+    """A folder of the market's append-only state, made where it is missing."""
+    return str(state.folder(machine.state_dir(), name))
+
+
 class Plugin(BasePlugin):
     """The class must have this name."""
 
@@ -47,6 +53,6 @@ class Plugin(BasePlugin):
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
         conn.execute(f"set temp_directory = '{spill}'")
-        for function in (kairos_raw_statements, kairos_publish_plan, kairos_publish_swap):
+        for function in (kairos_raw_statements, kairos_publish_plan, kairos_publish_swap, kairos_state_folder):
             parameters = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

@@ -176,3 +176,45 @@ def test_a_lookback_one_short_is_caught(market):
                 reaching += 1
                 assert bits(con, f"from ({short}) {new}") != built, name
     assert reaching >= 5
+
+
+def test_loads_are_remembered_and_a_changed_past_is_an_alert(market):
+    """The state keeps when rows and bars were first as they are; a repeated build adds nothing, rescaling is none."""
+    state = market.folder / "work" / "state"
+
+    def load() -> tuple[set[Path], set[tuple]]:
+        loads = ["row_loads", "bar_loads", "load_alerts"]
+        market.builder.build(market.folder / "market", market.folder / "work", select=loads)
+        with duckdb.connect(str(market.warehouse), read_only=True) as con:
+            found = con.sql("select alert, dataset, subject from monitoring.load_alerts").fetchall()
+        return set(state.glob("*_loads/*.parquet")), {row for row in found if row[0] != "past_of_features_changed"}
+
+    first, alerts = load()
+    assert {file.parent.name for file in first} == {"row_loads", "bar_loads"}
+    assert not alerts
+    assert load() == (first, set())
+    with duckdb.connect(str(market.warehouse)) as con:
+        bars = "from intermediate.int_bars where dataset = 'sharadar/SEP'"
+        ticker = con.sql(f"select min(ticker) {bars}").fetchall()[0][0]
+        revised, gone = (
+            day for (day,) in con.sql(f"select distinct session_date {bars} order by 1 limit 2").fetchall()
+        )
+        con.execute(
+            "update intermediate.int_bars set open = open / 2, high = high / 2, low = low / 2, close = close / 2,"
+            f" volume_shares = volume_shares * 2, close_total_return = close_total_return / 3 where ticker = '{ticker}'"
+        )
+        con.execute(f"update intermediate.int_bars set close_unadjusted = 7 where session_date = '{revised}'")
+        con.execute(f"delete {bars} and session_date = '{gone}'")
+        late = "select * replace (revenue + 1 as revenue) from intermediate.int_fundamentals"
+        con.execute(f"insert into intermediate.int_fundamentals {late} where revenue > 0 order by all limit 1")
+        (security,) = con.sql(
+            "select min(security_id) from intermediate.int_fundamentals where revenue > 0"
+        ).fetchall()[0]
+    second, alerts = load()
+    assert len(second - first) == 2
+    assert {(alert, subject) for alert, _, subject in alerts if alert != "bars_revised"} == {
+        ("bars_gone", str(gone)),
+        ("rows_backfilled", str(security)),
+    }
+    assert {subject for alert, _, subject in alerts if alert == "bars_revised"} == {str(revised)}
+    assert load() == (second, alerts)
