@@ -71,9 +71,18 @@ def _dbt_build(demo: Path | None) -> bool:
             written.result()
             if not parsed.success:
                 return False
+            aside.submit(_load_libraries)
             return dbtRunner(manifest=parsed.result).invoke(["build", "--exclude-resource-type", "unit_test"]).success
         finally:
             DuckDBConnectionManager.close_all_connections()
+
+
+def _load_libraries() -> None:
+    """Start the workers and load what fits need, here and there, while dbt makes the tables they learn from."""
+    from kairos import executor, fitting
+
+    if machine.workers() > 1:
+        list(executor.run(fitting.code_version, ["ridge"] * machine.workers()))
 
 
 def _write_demo(out: Path | None) -> None:

@@ -20,8 +20,8 @@ from kairos.errors import ExecutorError
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # Workers start with the first tasks; standard output is one for all threads.
 _STARTING = threading.Lock()
-# Seconds an idle worker stays for the next list of tasks.
-_IDLE_SECONDS = 60
+# Seconds an idle worker stays for the next list of tasks: the tables of a small market take a minute.
+_IDLE_SECONDS = 180
 
 
 def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None) -> Iterator[tuple[int, Any]]:
