@@ -5,7 +5,10 @@ The real files live outside the repository. Where they are absent, every test th
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +95,19 @@ def cut_market(source: Path, target: Path, tickers: list[str]) -> Path:
     return target
 
 
+@contextlib.contextmanager
+def made_once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder for all workers of a run, and whether it is still to be filled: the first fills it, the others wait."""
+    root = factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = folder / "done"
+        folder.mkdir(exist_ok=True)
+        yield folder, not done.exists()
+        done.touch()
+
+
 @pytest.fixture(scope="session")
 def us_large() -> Path:
     """The whole real market's folder."""
@@ -104,9 +120,12 @@ def real_market(us_large: Path, builder: Builder, tmp_path_factory: pytest.TempP
     tickers = sorted(LARGE_CAPS + SPLIT_AFTER_THE_PRICES)
     if ready := os.environ.get("KAIROS_TEST_WAREHOUSE"):
         return RealMarket(market=us_large, warehouse=Path(ready).resolve(), tickers=tuple(tickers))
-    folder = tmp_path_factory.mktemp("real_market")
-    market = cut_market(us_large, folder / "market", tickers + MARKET_SERIES)
-    warehouse = builder.build(market, folder / "built", ["+features.features", "int_market_values"])
+    with made_once(tmp_path_factory, "real_market") as (folder, is_to_make):
+        market = folder / "market"
+        if is_to_make:
+            cut_market(us_large, market, tickers + MARKET_SERIES)
+            builder.build(market, folder / "built", ["+features.features", "int_market_values"])
+        warehouse = folder / "built/kairos.duckdb"
     return RealMarket(market=market, warehouse=warehouse, tickers=tuple(tickers))
 
 
