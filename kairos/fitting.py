@@ -15,7 +15,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 import kairos
-from kairos import executor
+from kairos import calibration, executor
 from kairos.errors import SpecError
 from kairos.families import CLASSES, Family, family_named
 from kairos.panel import PanelFiles, active_specs, features_of, rows_of, write_panel
@@ -128,9 +128,12 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) ->
 def fit_one(task: dict[str, Any]) -> dict[str, Any]:
     """Fit one fold, in whatever process: a row of schemas.FITS as a dict."""
     algorithm, spec, fold = family_named(task["family"]), task["spec"], task["fold"]
-    rows = training_rows(task["files"], spec, fold, task["features"])
+    base, later = base_and_calibration(fold, spec["calibration"])
+    rows = training_rows(task["files"], spec, base, task["features"])
+    held = training_rows(task["files"], spec, later, task["features"]) if later else None
     with threadpool_limits(limits=1):
         preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
+        maps = calibrate(algorithm, spec, preparation, estimator, held) if held else None
     content = algorithm.serialize(estimator)
     known = {
         "alpha_name": spec["alpha_name"],
@@ -139,7 +142,7 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         "task": spec["task"],
         "label": spec["label"],
         "params": json.dumps({**task["params"], "seed": spec["seed"]}, sort_keys=True),
-        "training_data_hash": rows.digest(),
+        "training_data_hash": rows.digest() if held is None else _digest(rows.digest(), held.digest()),
         "code_version": code_version(task["family"]),
         "library_versions": json.dumps(algorithm.versions(), sort_keys=True),
     }
@@ -152,7 +155,9 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         "medians": preparation.medians.tolist(),
         "scaler_mean": preparation.mean.tolist(),
         "scaler_scale": preparation.scale.tolist(),
+        "calibration": json.dumps({"method": spec["calibration"], "maps": maps}) if maps else None,
         "n_train_rows": len(rows.y),
+        "n_calibration_rows": len(held.y) if held else 0,
         "train_end_date": _EPOCH + dt.timedelta(days=int(rows.dates[-1])),
         "estimator_format": algorithm.estimator_format,
         "estimator": content,
@@ -161,6 +166,31 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         if preparation.dropped
         else None,
     }
+
+
+def base_and_calibration(fold: dict[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The fold as the estimator sees it, and as its calibration does: without one the whole fold and None.
+
+    The slice is the newest part of the training window; the estimator's rows end, by their schedule, before it begins.
+    """
+    if method == "none":
+        return fold, None
+    start = fold["calibration_start_date"]
+    base = fold | {"train_before_index": fold["base_before_index"], "labels_settled_before_date": start}
+    return base, fold | {"window_start_date": start}
+
+
+def calibrate(
+    algorithm: Family, spec: dict[str, Any], preparation: Preparation, estimator: Any, held: TrainingRows
+) -> list[dict[str, Any]]:
+    """Maps of kairos.calibration, learned from rows the estimator has not seen."""
+    kept = [held.features.index(name) for name in preparation.features]
+    said = algorithm.predict(spec["task"], estimator, preparation.apply(held.X[:, kept]))
+    return calibration.learn(spec["calibration"], spec["task"], said, held.y)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def fit_rows(
@@ -219,7 +249,7 @@ def code_version(family: str) -> str:
     """Package version and a digest of the source that shapes a fit."""
     package = Path(kairos.__file__).parent
     shared = sorted(path.relative_to(package).as_posix() for path in (package / "families").glob("_[a-z]*.py"))
-    sources = ["fitting.py", "panel.py", *shared, f"families/{family}.py"]
+    sources = ["calibration.py", "fitting.py", "panel.py", *shared, f"families/{family}.py"]
     digest = hashlib.sha256(b"".join((package / source).read_bytes() for source in sources))
     return f"{kairos.__version__}+{digest.hexdigest()[:12]}"
 

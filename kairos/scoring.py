@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import tempfile
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from kairos import executor
+from kairos import calibration, executor
 from kairos.families import family_named
 from kairos.fitting import Preparation
 from kairos.panel import rows_of, write_panel
@@ -92,20 +93,27 @@ def score_one(task: dict[str, Any]) -> np.ndarray:
         return algorithm.predict(fit["task"], algorithm.deserialize(fit["estimator"]), preparation.apply(X))
 
 
-def columns_of(task: str, said: np.ndarray) -> dict[str, np.ndarray]:
+def columns_of(task: str, said: np.ndarray, maps: list[dict[str, Any]] | None = None) -> dict[str, np.ndarray]:
     """Columns of SCORES, each float64 (rows,), from what Family.predict() said; score is high where attractive.
 
     classification: score = prob_up, the probability of class 1. multiclass: score = P(UP) - P(DOWN), and prob_up,
     prob_flat, prob_down. regression: score, the predicted value. quantile: score = q50, and q10, q50, q90.
+    maps: of kairos.calibration; with them the probabilities are calibrated, raw_prob_up is what prob_up was, and score
+    stays what the estimator said.
     """
-    if task == "classification":
-        return {"score": said, "prob_up": said}
     if task == "regression":
         return {"score": said}
-    first, second, third = said.T
-    if task == "multiclass":
-        return {"score": third - first, "prob_up": third, "prob_flat": second, "prob_down": first}
-    return {"score": second, "q10": first, "q50": second, "q90": third}
+    if task == "quantile":
+        first, second, third = said.T
+        return {"score": second, "q10": first, "q50": second, "q90": third}
+    likely = calibration.apply(maps, said) if maps else said
+    if task == "classification":
+        columns, raw = {"score": said, "prob_up": likely}, said
+    else:
+        raw = said[:, 2]
+        columns = {"score": raw - said[:, 0]}
+        columns |= dict(zip(("prob_down", "prob_flat", "prob_up"), likely.T, strict=True))
+    return columns | ({"raw_prob_up": raw} if maps else {})
 
 
 def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.ndarray, said: np.ndarray) -> pa.Table:
@@ -120,7 +128,8 @@ def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.
     columns |= {
         name: pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), [text]) for name, text in constants.items()
     }
-    columns |= {name: pa.array(values) for name, values in columns_of(fit["task"], said).items()}
+    maps = json.loads(fit["calibration"])["maps"] if fit["calibration"] else None
+    columns |= {name: pa.array(values) for name, values in columns_of(fit["task"], said, maps).items()}
     return pa.table(
         [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in SCORES],
         schema=SCORES,

@@ -34,13 +34,20 @@ placed as (
             when training_rows.session_index >= folds.train_before_index + folds.embargo_sessions then 'purged'
             when training_rows.session_index >= folds.train_before_index then 'embargoed'
             when training_rows.label_value is null then 'unlabelled'
-            when training_rows.label_end_date < folds.labels_settled_before_date then 'trained'
-            else 'unlabelled'
+            when training_rows.label_end_date >= folds.labels_settled_before_date then 'unlabelled'
+            when training_rows.as_of_date >= folds.calibration_start_date then 'calibrated'
+            when
+                training_rows.session_index >= folds.base_before_index
+                or training_rows.label_end_date >= folds.calibration_start_date
+                then 'calibration_purged'
+            else 'trained'
         end as part,
         case part
             when 'purged' then 'its label is due on the test start or later'
             when 'embargoed' then 'its label is due within the embargo before the test start'
             when 'unlabelled' then 'its label was due and is not there, or is settled only later'
+            when 'calibrated' then 'kept for the calibration'
+            when 'calibration_purged' then 'its label is due or settled only when the calibration slice has begun'
         end as reason
 
     from folds

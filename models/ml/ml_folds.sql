@@ -84,6 +84,7 @@ folds as (
         bounds.train_every_sessions,
         bounds.min_training_rows,
         bounds.retrain,
+        bounds.calibration,
         bounds.fold_index::integer as fold_index,
         strftime(bounds.test_month, '%Y-%m-%d') as fold_id,
         window_months.first_session_date as window_start_date,
@@ -141,6 +142,8 @@ fold_dates as (
         folds.alpha_name,
         folds.fold_id,
         dates.as_of_date,
+        dates.session_index,
+        dates.label_end_date,
         dates.candidate_rows,
         dates.labelled_rows,
         dates.classes,
@@ -149,13 +152,61 @@ fold_dates as (
             when dates.session_index >= folds.train_before_index then 'embargoed'
             when dates.label_end_date < folds.labels_settled_before_date then 'trained'
             else 'unlabelled'
-        end as part
+        end as outer_part
     from folds
     inner join dates
         on
             folds.alpha_name = dates.alpha_name
             and folds.window_start_date <= dates.as_of_date
             and folds.test_start_index > dates.session_index
+
+),
+
+-- the newest fifth of the dates left, where an alpha is calibrated
+slices as (
+
+    select
+        folds.alpha_name,
+        folds.fold_id,
+        any_value(folds.horizon_days) as horizon_days,
+        list_sort(list(distinct {position: fold_dates.session_index, day: fold_dates.as_of_date})) as left_dates,
+        left_dates[len(left_dates) - len(left_dates) // 5 + 1] as first_date
+    from folds
+    inner join fold_dates on folds.alpha_name = fold_dates.alpha_name and folds.fold_id = fold_dates.fold_id
+    where folds.calibration <> 'none' and fold_dates.outer_part = 'trained'
+    group by folds.alpha_name, folds.fold_id
+
+),
+
+calibrations as (
+
+    select
+        alpha_name,
+        fold_id,
+        struct_extract(first_date, 'day') as calibration_start_date,
+        struct_extract(first_date, 'position') as calibration_start_index,
+        calibration_start_index - {{ setting('entry_lag_sessions') }} - horizon_days as base_before_index
+    from slices
+
+),
+
+parted as (
+
+    select
+        fold_dates.*,
+        case
+            when fold_dates.outer_part <> 'trained' or calibrations.calibration_start_index is null
+                then fold_dates.outer_part
+            when fold_dates.session_index >= calibrations.calibration_start_index then 'calibrated'
+            when fold_dates.session_index >= calibrations.base_before_index then 'calibration_purged'
+            when fold_dates.label_end_date < calibrations.calibration_start_date then 'trained'
+            else 'calibration_purged'
+        end as part
+    from fold_dates
+    left join calibrations
+        on
+            fold_dates.alpha_name = calibrations.alpha_name
+            and fold_dates.fold_id = calibrations.fold_id
 
 ),
 
@@ -170,8 +221,11 @@ counts as (
         sum(labelled_rows) filter (where part = 'trained') as train_rows,
         min(as_of_date) filter (where part = 'trained') as train_start_date,
         max(as_of_date) filter (where part = 'trained') as train_end_date,
-        coalesce(bit_count(bit_or(classes) filter (where part = 'trained')), 0) as classes
-    from fold_dates
+        coalesce(bit_count(bit_or(classes) filter (where part = 'trained')), 0) as classes,
+        sum(labelled_rows) filter (where part = 'calibrated') as calibration_rows,
+        sum(labelled_rows) filter (where part = 'calibration_purged') as calibration_purged_rows,
+        coalesce(bit_count(bit_or(classes) filter (where part = 'calibrated')), 0) as calibration_classes
+    from parted
     group by all
 
 ),
@@ -186,18 +240,32 @@ judged_alone as (
         coalesce(counts.purged_rows, 0)::bigint as purged_rows,
         coalesce(counts.embargoed_rows, 0)::bigint as embargoed_rows,
         coalesce(counts.unlabelled_rows, 0)::bigint as unlabelled_rows,
+        calibrations.calibration_start_date,
+        calibrations.base_before_index,
+        coalesce(counts.calibration_rows, 0)::bigint as calibration_rows,
+        coalesce(counts.calibration_purged_rows, 0)::bigint as calibration_purged_rows,
         case
             when coalesce(counts.train_rows, 0) < folds.min_training_rows
                 then 'fewer than ' || folds.min_training_rows || ' training rows'
             when folds.task = 'classification' and counts.classes < 2 then 'training rows of one class only'
             when folds.task = 'multiclass' and counts.classes < 3
                 then 'training rows of ' || counts.classes || ' of 3 classes only'
+            when folds.calibration <> 'none' and calibrations.calibration_start_date is null
+                then 'fewer than 5 dates: no slice to calibrate on'
+            when
+                folds.calibration <> 'none'
+                and counts.calibration_classes < case folds.task when 'multiclass' then 3 else 2 end
+                then 'calibration rows of ' || counts.calibration_classes || ' class(es) only'
         end as reason_alone
     from folds
     left join counts
         on
             folds.alpha_name = counts.alpha_name
             and folds.fold_id = counts.fold_id
+    left join calibrations
+        on
+            folds.alpha_name = calibrations.alpha_name
+            and folds.fold_id = calibrations.fold_id
 
 ),
 
@@ -227,18 +295,21 @@ select
     window_start_date,
     train_start_date,
     train_end_date,
-    null::date as calibration_start_date,
+    calibration_start_date,
     test_start_date,
     test_end_date,
     test_start_index,
     train_before_index,
     labels_settled_before_date,
+    base_before_index,
 
     ---------- rows
     train_rows,
     purged_rows,
     embargoed_rows,
     unlabelled_rows,
+    calibration_rows,
+    calibration_purged_rows,
 
     ---------- outcome
     case when reason is null then 'fitted' else 'skipped' end as status,

@@ -8,6 +8,7 @@ select
     horizon_days,
     score,
     prob_up,
+    raw_prob_up,
     prob_flat,
     prob_down,
     q10,

@@ -11,6 +11,8 @@ members as (
         count(*) filter (where part = 'purged') as purged_rows,
         count(*) filter (where part = 'embargoed') as embargoed_rows,
         count(*) filter (where part = 'unlabelled') as unlabelled_rows,
+        count(*) filter (where part = 'calibrated') as calibration_rows,
+        count(*) filter (where part = 'calibration_purged') as calibration_purged_rows,
         max(training_date) filter (where part = 'trained') as train_end_date
     from {{ ref('ml_fold_members') }}
     group by alpha_name, fold_id
@@ -31,4 +33,6 @@ where
     or folds.purged_rows <> coalesce(members.purged_rows, 0)
     or folds.embargoed_rows <> coalesce(members.embargoed_rows, 0)
     or folds.unlabelled_rows <> coalesce(members.unlabelled_rows, 0)
+    or folds.calibration_rows <> coalesce(members.calibration_rows, 0)
+    or folds.calibration_purged_rows <> coalesce(members.calibration_purged_rows, 0)
     or folds.train_end_date is distinct from members.train_end_date

@@ -1,4 +1,5 @@
-{#- Returns specs whose label is no label of their horizon, or does not fit their task. -#}
+{#- Returns specs whose label is no label of their horizon, or does not fit their task, and those that calibrate what is no
+    probability. -#}
 
 select
     alpha_name,
@@ -20,3 +21,4 @@ where
             when 'quantile' then 'net_logret_'
         end || horizon_days || 'd'
     )
+    or (calibration <> 'none' and task not in ('classification', 'multiclass'))

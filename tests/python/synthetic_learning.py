@@ -67,6 +67,7 @@ def spec(alpha_name: str, family: str, task: str, **changes) -> dict:
         "feature_set": "three",
         "horizon_days": HORIZON,
         "train_every_sessions": STRIDE,
+        "calibration": "none",
         "seed": 7,
         "is_active": True,
     } | changes

@@ -54,7 +54,7 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     sessions = pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))})
     sessions["previous_session_date"] = [None, *CALENDAR[:-1]]
     label = {"multiclass": "updown", "regression": "fwd_ret"}.get(spec["task"], "outperform")
-    folding = {"n_splits": None, "retrain": "scheduled"} | spec
+    folding = {"n_splits": None, "retrain": "scheduled", "calibration": "none"} | spec
     specs = pd.DataFrame([folding | {"alpha_name": "a", "label": f"{label}_{horizon}d", "is_active": True}])
     members = market.assign(is_member=True)
     labels = market[["as_of_date", "security_id"]].copy()
@@ -103,8 +103,8 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
             continue
         window = add_months(year, month, -spec["train_months"]) if spec["train_window"] == "rolling" else (2013, 1)
         test_end = MONTH_STARTS[add_months(year, month, spec["test_months"])] - 1
-        counts = dict.fromkeys(("trained", "purged", "embargoed", "unlabelled"), 0)
-        trained_dates, classes = [], set()
+        counts = dict.fromkeys(("purged", "embargoed", "unlabelled", "calibration_purged"), 0)
+        left = []
         for row in market.itertuples():
             if row.session_index % spec["train_every_sessions"] or row.session_index < MONTH_STARTS[window]:
                 continue
@@ -118,10 +118,24 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
             elif np.isnan(row.label) or row.label_end_date >= CALENDAR[start - spec["embargo_sessions"]]:
                 counts["unlabelled"] += 1
             else:
-                counts["trained"] += 1
-                trained_dates.append(row.as_of_date)
-                classes.add(row.label)
-        is_fitted = counts["trained"] >= spec["min_training_rows"] and len(classes) == 2
+                left.append(row)
+        slice_dates = sorted({row.as_of_date for row in left})
+        slice_dates = slice_dates[len(slice_dates) - len(slice_dates) // 5 :] if spec["calibration"] != "none" else []
+        trained, held = [], []
+        for row in left:
+            if slice_dates and row.as_of_date >= slice_dates[0]:
+                held.append(row)
+            elif slice_dates and (
+                CALENDAR[row.session_index + lag + spec["horizon_days"]] >= slice_dates[0]
+                or row.label_end_date >= slice_dates[0]
+            ):
+                counts["calibration_purged"] += 1
+            else:
+                trained.append(row)
+        trained_dates = [row.as_of_date for row in trained]
+        is_fitted = len(trained) >= spec["min_training_rows"] and len({row.label for row in trained}) == 2
+        if spec["calibration"] != "none":
+            is_fitted &= len({row.label for row in held}) == 2
         if spec["retrain"] == "none" and any(earlier["status"] == "fitted" for earlier in found):
             is_fitted = False
         found.append(
@@ -129,7 +143,10 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
                 "fold_id": f"{year:04}-{month:02}-01",
                 "test_start_date": CALENDAR[start],
                 "test_end_date": CALENDAR[test_end],
-                "train_rows": counts["trained"],
+                "train_rows": len(trained),
+                "calibration_rows": len(held),
+                "calibration_purged_rows": counts["calibration_purged"],
+                "calibration_start_date": slice_dates[0] if slice_dates else None,
                 "purged_rows": counts["purged"],
                 "embargoed_rows": counts["embargoed"],
                 "unlabelled_rows": counts["unlabelled"],
@@ -154,6 +171,7 @@ specs = st.fixed_dictionaries(
         "min_training_rows": st.sampled_from([1, 60, 200]),
         "n_splits": st.sampled_from([None, None, 1, 3]),
         "retrain": st.sampled_from(["scheduled", "scheduled", "none"]),
+        "calibration": st.sampled_from(["none", "platt"]),
     }
 )
 
