@@ -1,5 +1,5 @@
-{#- Brier score, log loss and expected calibration error of each fold's test window so far, before and after calibration.
-    Grain: one row per (alpha_name, fold_id, stage). Source: ml_calibration_bins; ECE is the mean of
+{#- Brier score, log loss and expected calibration error of each fold's test window so far, before and after
+    calibration. Grain: one row per (alpha_name, fold_id, stage). Source: ml_calibration_bins; ECE is the mean of
     |mean probability - share that happened| over its equal-count bins, weighed by their rows. -#}
 
 with

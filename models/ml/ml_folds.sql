@@ -169,8 +169,8 @@ slices as (
         folds.alpha_name,
         folds.fold_id,
         any_value(folds.horizon_days) as horizon_days,
-        list_sort(list(distinct {position: fold_dates.session_index, day: fold_dates.as_of_date})) as left_dates,
-        left_dates[len(left_dates) - len(left_dates) // 5 + 1] as first_date
+        list_sort(list(distinct fold_dates.session_index)) as left_sessions,
+        left_sessions[len(left_sessions) - len(left_sessions) // 5 + 1] as calibration_start_index
     from folds
     inner join fold_dates on folds.alpha_name = fold_dates.alpha_name and folds.fold_id = fold_dates.fold_id
     where folds.calibration <> 'none' and fold_dates.outer_part = 'trained'
@@ -181,12 +181,13 @@ slices as (
 calibrations as (
 
     select
-        alpha_name,
-        fold_id,
-        struct_extract(first_date, 'day') as calibration_start_date,
-        struct_extract(first_date, 'position') as calibration_start_index,
-        calibration_start_index - {{ setting('entry_lag_sessions') }} - horizon_days as base_before_index
+        slices.alpha_name,
+        slices.fold_id,
+        slices.calibration_start_index,
+        sessions.session_date as calibration_start_date,
+        slices.calibration_start_index - {{ setting('entry_lag_sessions') }} - slices.horizon_days as base_before_index
     from slices
+    inner join sessions on slices.calibration_start_index = sessions.session_index
 
 ),
 

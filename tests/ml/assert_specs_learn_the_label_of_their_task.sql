@@ -1,5 +1,5 @@
-{#- Returns specs whose label is no label of their horizon, or does not fit their task, and those that calibrate what is no
-    probability. -#}
+{#- Returns specs whose label is no label of their horizon, or does not fit their task, and those that calibrate what is
+    no probability. -#}
 
 select
     alpha_name,
