@@ -402,6 +402,12 @@ LEAKS = (
         "test_lbl_fwd_ret__entry_exit_gap_delisting_and_end_of_file",
     ),
     Leak(
+        "the outcome of an event counts from its entry",
+        "labels are settled when their outcome is known",
+        (("models/labels/labels_triple_barrier.sql", "else exits.session_date", "else entries.session_date"),),
+        "test_labels_triple_barrier__target_stop_first_time_and_not_settled_yet",
+    ),
+    Leak(
         "no purge",
         "no training label ends inside or after the test start",
         NO_PURGE,
@@ -421,8 +427,8 @@ LEAKS = (
             *NO_PURGE,
             (
                 "seeds/alpha_specs.csv",
-                "outperform_5d,kairos_23,5,expanding,24,6,6,0,5,",
-                "outperform_5d,kairos_23,5,expanding,24,6,6,0,1,",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,,scheduled,0,5,",
+                "outperform_5d,kairos_23,5,expanding,24,6,6,,scheduled,0,1,",
             ),
         ),
         Proof("alpha_specs ml_folds ml_fits__lightgbm ml_fits", "ml_fits"),
