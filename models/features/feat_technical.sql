@@ -1,5 +1,5 @@
-{#- Technical indicators of split-adjusted bars: averages that fade (RSI, MACD, ADX, EMA), ranges (stochastic, CCI, bands,
-    means, highs and lows) and volume.
+{#- Technical indicators of split-adjusted bars: averages that fade (RSI, MACD, ADX, EMA), ranges (stochastic, CCI,
+    bands, means, highs and lows) and volume.
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     Definitions: seeds/feature_registry.csv. A window of n rows needs n rows of an unbroken run, else NULL; averages that
     fade begin with the run. Windows stream over storage order, security_id and as_of_date. The three groups are computed
@@ -190,7 +190,8 @@ trading as (
 
 {{ rolling_moments('trading', ['volume_shares', 'price_paid', 'impact', 'is_traded'], [20, 21, 60]) }}
 
--- cumulated and regressed at once: the line's slope is the sum of j (20 - j) / 2 x the j-th of the window's 19 moves / 665
+-- cumulated and regressed at once: the line's slope is the sum of j (20 - j) / 2 x the j-th of the window's 19 moves,
+-- divided by 665
 trends as (
 
     select

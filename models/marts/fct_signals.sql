@@ -52,7 +52,11 @@ ranked as (
         q90,
         case
             when prob_flat is not null
-                then case when greatest(prob_up, prob_down) <= prob_flat then 1 when prob_up > prob_down then 2 else 0 end
+                then case
+                    when greatest(prob_up, prob_down) <= prob_flat then 1
+                    when prob_up > prob_down then 2
+                    else 0
+                end
             when prob_up is not null then (prob_up > 0.5)::integer
         end as prediction_class,
         fit_id,

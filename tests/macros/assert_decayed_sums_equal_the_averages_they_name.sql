@@ -1,5 +1,6 @@
--- Returns rows when an EMA or a Wilder average of decayed_sums is not the recursion it names, run by run: runs of 700, 3 and
--- 40 rows lie behind each other, so terms of another run would show, and the long one is longer than the terms that are kept.
+-- Returns rows when an EMA or a Wilder average of decayed_sums is not the recursion it names, run by run: runs of 700,
+-- 3 and 40 rows lie behind each other, so terms of another run would show, and the long one is longer than the terms
+-- that are kept.
 
 with recursive
 
