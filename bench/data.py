@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 SESSIONS_A_YEAR = 252
-TABLES = ("int_sessions", "int_prices", "int_returns", "int_fundamentals", "int_share_factors")
+TABLES = ("int_sessions", "int_prices", "int_returns", "int_universe", "int_fundamentals", "int_share_factors")
 
 
 def prices(rng: np.random.Generator, securities: int, sessions: pd.DatetimeIndex) -> pd.DataFrame:
@@ -110,6 +110,11 @@ def write(folder: Path, securities: int, years: int, seed: int = 7) -> None:
                 close * volume_shares as dollar_volume_usd,
                 case when row_in_run >= 20 then close * volume_shares end as adv_20
             from panel order by security_id, as_of_date"""
+        )
+        con.execute(
+            """create table intermediate.int_universe as
+            select as_of_date, security_id, bars_in_history >= 252 as is_member, 'Sector ' || security_id % 11 as sector
+            from intermediate.int_prices order by security_id, as_of_date"""
         )
         con.execute(
             f"""create table intermediate.int_returns as

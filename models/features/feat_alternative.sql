@@ -125,10 +125,15 @@ served as (
         case when insiders_by_row.is_covered then insiders_by_row.value_bought_usd end as value_bought_usd,
         case when insiders_by_row.is_covered then insiders_by_row.value_net_usd end as value_net_usd,
 
+        ---------- how old each is, fresh or not
+        volumes.as_of_date - insiders_by_row.known_at::date as insider_age_days,
+        volumes.as_of_date - shorts_by_row.known_at::date as short_interest_age_days,
+        volumes.as_of_date - holdings_by_row.known_at::date as institutional_ownership_age_days,
+
         ---------- short positions, while they are fresh
         shorts_by_row.settlement_date - shorts_by_row.previous_settlement_date as settlement_days,
         case
-            when volumes.as_of_date - shorts_by_row.known_at::date <= {{ short_interest_days }}
+            when short_interest_age_days <= {{ short_interest_days }}
                 then shorts_by_row.shares_short_unsplit * shorts_by_row.share_multiplier
         end as shares_short,
         shorts_by_row.previous_shares_short_unsplit * shorts_by_row.share_multiplier as previous_shares_short,
@@ -137,7 +142,7 @@ served as (
         ---------- holdings, while they are fresh
         holdings_by_row.period_end_date - holdings_by_row.previous_period_end_date as quarter_days,
         case
-            when volumes.as_of_date - holdings_by_row.known_at::date <= {{ holdings_days }}
+            when institutional_ownership_age_days <= {{ holdings_days }}
                 then holdings_by_row.shares_held_unsplit * holdings_by_row.share_multiplier
         end as shares_held,
         holdings_by_row.previous_shares_held_unsplit * holdings_by_row.share_multiplier as previous_shares_held
@@ -183,7 +188,12 @@ ratios as (
         ---------- holdings
         shares_held / nullif(shares, 0) as institutional_ownership,
         case when quarter_days <= 100 then (shares_held - previous_shares_held) / nullif(shares, 0) end
-            as institutional_ownership_change
+            as institutional_ownership_change,
+
+        ---------- ages
+        insider_age_days,
+        short_interest_age_days,
+        institutional_ownership_age_days
 
     from served
 
@@ -316,7 +326,10 @@ select
     ratios.days_to_cover,
     ratios.short_interest_change,
     ratios.institutional_ownership,
-    ratios.institutional_ownership_change
+    ratios.institutional_ownership_change,
+    ratios.insider_age_days,
+    ratios.short_interest_age_days,
+    ratios.institutional_ownership_age_days
 
 from ratios
 

@@ -1,8 +1,10 @@
-{#- Momentum and reversal of total return.
+{#- Momentum and reversal of total return, rates of change and trend of the price.
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     Source: Jegadeesh and Titman (1993), Journal of Finance 48(1); reversal Jegadeesh (1990), Journal of Finance 45(3).
-    mom over n sessions needs n + 1 rows of an unbroken run, else NULL; mom_12_1 leaves out the newest 21 sessions.
-    Windows stream over storage order, security_id and as_of_date. Prices are positive (tested on int_prices). -#}
+    mom over n sessions needs n + 1 rows of an unbroken run, else NULL; mom_<a>_1 leave out the newest 21 sessions. roc and
+    the trend are of the split-adjusted close. Windows stream over storage order, security_id and as_of_date. The rank is
+    among the date's members, works along dates and returns to storage order by itself, with nothing but its key. Prices
+    are positive (tested on int_prices). -#}
 
 with
 
@@ -12,6 +14,7 @@ prices as (
         as_of_date,
         security_id,
         row_in_run,
+        close,
         close_total_return as tr
 
     from {{ ref('int_prices') }}
@@ -20,17 +23,97 @@ prices as (
 
 ),
 
+{{ rolling_levels('prices', ['close'], 200) }}
+
 returns as (
 
     select
-        *,
+        as_of_date,
+        security_id,
         case when row_in_run > 21 then tr / lag(tr, 21) over () - 1 end as mom_1m,
         case when row_in_run > 63 then tr / lag(tr, 63) over () - 1 end as mom_3m,
         case when row_in_run > 126 then tr / lag(tr, 126) over () - 1 end as mom_6m,
         case when row_in_run > 252 then tr / lag(tr, 252) over () - 1 end as mom_12m,
-        case when row_in_run > 252 then lag(tr, 21) over () / lag(tr, 252) over () - 1 end as mom_12_1
+        case when row_in_run > 63 then lag(tr, 21) over () / lag(tr, 63) over () - 1 end as mom_3_1,
+        case when row_in_run > 126 then lag(tr, 21) over () / lag(tr, 126) over () - 1 end as mom_6_1,
+        case when row_in_run > 252 then lag(tr, 21) over () / lag(tr, 252) over () - 1 end as mom_12_1,
+        case when row_in_run > 10 then close / lag(close, 10) over () - 1 end as roc_10d,
+        case when row_in_run > 20 then close / lag(close, 20) over () - 1 end as roc_20d,
+        case when row_in_run > 60 then close / lag(close, 60) over () - 1 end as roc_60d,
+        case when row_in_run >= 200 then close / ({{ rolling_sum('close', 200) }} / 200) - 1 end as trend_strength_200d
+
+    from prices_128
+
+),
+
+universe as (
+
+    select
+        as_of_date,
+        security_id,
+        is_member
+
+    from {{ ref('int_universe') }}
+
+    where {{ rows_to_compute(lookback=252) }}
+
+),
+
+strength as (
+
+    select
+        prices.as_of_date,
+        prices.security_id,
+        case when universe.is_member and prices.row_in_run > 126 then prices.tr / lag(prices.tr, 126) over () - 1 end
+            as mom_6m
 
     from prices
+    positional join universe
+
+    where {{ same_rows(['prices', 'universe']) }}
+
+),
+
+-- ties share the mean of their ranks: the first is one more than the names below, the last counts the peers too
+places as (
+
+    select
+        as_of_date,
+        security_id,
+        mom_6m,
+        rank() over by_strength as first_rank,
+        count(*) over by_strength as last_rank,
+        count(mom_6m) over by_date as names
+
+    from strength
+
+    window
+        by_date as (
+            partition by as_of_date
+            order by mom_6m asc nulls last
+            rows between unbounded preceding and unbounded following
+        ),
+        by_strength as (
+            partition by as_of_date
+            order by mom_6m asc nulls last
+        )
+
+),
+
+ranks as (
+
+    select
+        as_of_date,
+        security_id,
+        case
+            when mom_6m is null then null
+            when names = 1 then 0.5
+            else (first_rank + last_rank - 2) / (2 * (names - 1))
+        end as relative_strength_126d
+
+    from places
+
+    order by security_id, as_of_date
 
 ),
 
@@ -38,19 +121,31 @@ momentum as (
 
     select
         ---------- keys
-        as_of_date,
-        security_id,
+        returns.as_of_date,
+        returns.security_id,
 
-        ---------- features
-        mom_1m,
-        mom_3m,
-        mom_6m,
-        mom_12m,
-        mom_12_1,
+        ---------- total return
+        returns.mom_1m,
+        returns.mom_3m,
+        returns.mom_6m,
+        returns.mom_12m,
+        returns.mom_3_1,
+        returns.mom_6_1,
+        returns.mom_12_1,
         -- not -mom_1m: a return of 0 has no minus sign
-        0 - mom_1m as reversal_1m
+        0 - returns.mom_1m as reversal_1m,
+        ranks.relative_strength_126d,
+
+        ---------- price
+        returns.roc_10d,
+        returns.roc_20d,
+        returns.roc_60d,
+        returns.trend_strength_200d
 
     from returns
+    positional join ranks
+
+    where {{ same_rows(['returns', 'ranks']) }}
 
 )
 

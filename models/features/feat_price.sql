@@ -1,8 +1,8 @@
-{#- Liquidity, range and short returns of one security.
+{#- Liquidity, range, gap and short returns of one security.
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
-    ret_n is total return over n sessions and needs n + 1 rows of an unbroken run, else NULL; hl_ratio and range_pct are
-    of split-adjusted prices; adv_20 is int_prices' own (the universe uses the same number). Windows stream over storage
-    order, security_id and as_of_date. Prices are positive (tested on int_prices). -#}
+    ret_n is total return over n sessions and needs n + 1 rows of an unbroken run, else NULL; hl_ratio, range_pct and
+    gap_1d are of split-adjusted prices; adv_20 is int_prices' own (the universe uses the same number). Windows stream
+    over storage order, security_id and as_of_date. Prices are positive (tested on int_prices). -#}
 
 with
 
@@ -12,6 +12,7 @@ prices as (
         as_of_date,
         security_id,
         row_in_run,
+        open,
         high,
         low,
         close,
@@ -35,6 +36,8 @@ price as (
         adv_20,
         high / low as hl_ratio,
         (high - low) / close as range_pct,
+        case when row_in_run > 1 then open / lag(close) over () - 1 end as gap_1d,
+        case when row_in_run > 1 then tr / lag(tr) over () - 1 end as ret_1d,
         case when row_in_run > 5 then tr / lag(tr, 5) over () - 1 end as ret_5d,
         case when row_in_run > 21 then tr / lag(tr, 21) over () - 1 end as ret_21d
 

@@ -1,4 +1,5 @@
-{#- The wide collector: every feature of every family named in var feature_families.
+{#- The wide collector: every feature of every family named in var feature_families, and the other names of var
+    feature_aliases.
     Grain: one row per (as_of_date, security_id), all rows of int_prices, members or not.
     known_at is the greatest of what entered the row; a dbt test holds it against decided_at. A family that rests on the
     bars alone is known with the row's bar and stores no known_at; one that rests on anything else documents its own.
@@ -26,6 +27,11 @@ select
     ) as known_at,
     listed.decided_at,
     listed.is_member,
+
+    ---------- other names of features
+    {%- for alias, feature in var('feature_aliases').items() %}
+    {{ feature }} as {{ alias }},
+    {%- endfor %}
 
     ---------- features
     {%- for family in families %}

@@ -13,7 +13,20 @@
 
 {%- set statements = ['income', 'balance', 'cashflow'] -%}
 {%- set flows = fundamental_items('income') + fundamental_items('cashflow') -%}
-{%- set levels = fundamental_items('balance') %}
+{%- set levels = fundamental_items('balance') -%}
+{#- what a ratio needs, in the order in which its absence is named, and what it is divided by -#}
+{%- set ratios = {
+    'roa': (['net_income_ttm', 'assets_average'], 'assets_average'),
+    'operating_margin': (['operating_income_ttm', 'revenue_ttm'], 'revenue_ttm'),
+    'gross_margin': (['gross_profit_ttm', 'revenue_ttm'], 'revenue_ttm'),
+    'gross_profitability': (['gross_profit_ttm', 'assets'], 'assets'),
+    'asset_growth': (['assets_average'], 'assets_year_ago'),
+    'revenue_growth': (['revenue_ttm', 'revenue_ttm_year_ago'], 'revenue_ttm_year_ago'),
+    'earnings_growth': (['net_income_ttm', 'net_income_ttm_year_ago'], 'net_income_ttm_year_ago'),
+    'accruals': (['net_income_ttm', 'operating_cash_flow_ttm', 'assets_average'], 'assets_average'),
+    'current_ratio': (['assets_current', 'liabilities_current'], 'liabilities_current'),
+} -%}
+{%- set count_columns = ['shares_basic', 'basis_date', 'period_end_date'] %}
 
 with recursive
 
@@ -96,7 +109,7 @@ by_place as (
             {%- endfor %}
         end as {{ item }}_of_four_year_ago,
         {%- endfor %}
-        {%- for item in levels %}
+        {%- for item in levels + count_columns %}
         case
             {%- for n in range(3, 6) %}
             when year_ago = {{ n }} then lag({{ item }}, {{ n }}) over ()
@@ -224,6 +237,11 @@ quarters as (
             when coalesce(period_end_dates[1] - period_end_dates[4] > 320, true) then 'ttm_span'
         end as ttm_null_reason,
         case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        case
+            when year_ago is null then 'no_year_ago'
+            when coalesce(period_end_dates[year_ago] - period_end_dates[year_ago + 3] > 320, true)
+                then 'no_ttm_year_ago'
+        end as ttm_year_ago_null_reason,
         {%- for n in range(1, 5) %}
         case when period_end_dates[1] - period_end_dates[4] <= 320 then report_ids[{{ n }}] end as q{{ n }}_id,
         {%- endfor %}
@@ -249,6 +267,7 @@ quarters as (
         report_id,
         vendor,
         known_at,
+        period_end_date,
         is_restated_value,
         basis_date,
         {%- for item in items %}
@@ -272,6 +291,8 @@ quarters as (
             when not has_ttm then 'ttm_span'
         end as ttm_null_reason,
         case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        case when year_ago is null then 'no_year_ago' when not coalesce(has_ttm_year_ago, false) then 'no_ttm_year_ago' end
+            as ttm_year_ago_null_reason,
         {%- for item in items %}
         {%- if statement == 'balance' %}
         {{ item }},
@@ -285,7 +306,10 @@ quarters as (
         known_at as quarter_known_at,
         is_restated_value,
         basis_date,
-        case when shares_basic > 0 then shares_basic end as shares_basic
+        case when shares_basic > 0 then shares_basic end as shares_basic,
+        case when shares_basic_year_ago > 0 then shares_basic_year_ago end as shares_basic_year_ago,
+        basis_date_year_ago,
+        period_end_date_year_ago
 
     from regular
 
@@ -299,6 +323,7 @@ quarters as (
         quarters.period_end_date,
         quarters.ttm_null_reason,
         quarters.year_ago_null_reason,
+        quarters.ttm_year_ago_null_reason,
         {%- for item in items %}
         {%- if statement == 'balance' %}
         newest.{{ item }},
@@ -312,13 +337,16 @@ quarters as (
         newest.known_at as quarter_known_at,
         newest.is_restated_value,
         newest.basis_date,
-        case when newest.shares_basic > 0 then newest.shares_basic end as shares_basic
+        case when newest.shares_basic > 0 then newest.shares_basic end as shares_basic,
+        case when year_ago.shares_basic > 0 then year_ago.shares_basic end as shares_basic_year_ago,
+        year_ago.basis_date as basis_date_year_ago,
+        year_ago.period_end_date as period_end_date_year_ago
 
     from quarters
 
     inner join {{ statement }}_reports as newest
         on quarters.newest_id = newest.report_id
-    {% for quarter in (['year_ago'] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4']) %}
+    {% for quarter in ['year_ago'] + ([] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4']) %}
     left join {{ statement }}_reports as {{ quarter }}
         on quarters.{{ quarter }}_id = {{ quarter }}.report_id
     {% endfor %}
@@ -386,6 +414,7 @@ met as (
         case
             when {{ statement }}.period_end_date is null then 'not_yet_known' else {{ statement }}.ttm_null_reason
         end as {{ statement }}_null_reason,
+        {{ statement }}.ttm_year_ago_null_reason as {{ statement }}_year_ago_null_reason,
         {%- for item in fundamental_items(statement) %}
         {{ statement }}.{{ item }}_ttm,
         {{ statement }}.{{ item }}_ttm_year_ago,
@@ -418,7 +447,21 @@ met as (
                     'shares': {{ statement }}.shares_basic
                 }
             {%- endfor %}
-        end as newest_count
+        end as newest_count,
+        case
+            {%- for statement in statements %}
+            when
+                {{ statement }}.shares_basic_year_ago is not null
+                and {{ statement }}.period_end_date = greatest(
+                    income.period_end_date, balance.period_end_date, cashflow.period_end_date
+                )
+                then {
+                    'period_end_date': {{ statement }}.period_end_date_year_ago,
+                    'basis_date': {{ statement }}.basis_date_year_ago,
+                    'shares': {{ statement }}.shares_basic_year_ago
+                }
+            {%- endfor %}
+        end as count_year_ago
 
     from located
     {% for statement in statements %}
@@ -430,7 +473,10 @@ met as (
 counted as (
 
     select
-        * exclude (newest_count),
+        * exclude (newest_count, count_year_ago),
+        count_year_ago['period_end_date'] as shares_year_ago_period_end_date,
+        count_year_ago['basis_date'] as basis_date_year_ago,
+        count_year_ago['shares'] as shares_basic_year_ago,
         newest_count['vendor'] as vendor,
         newest_count['known_at'] as shares_known_at,
         newest_count['basis_date'] as basis_date,
@@ -453,32 +499,38 @@ share_factors as (
 ),
 
 -- every count on one basis, that of no split at all: counts of two dates can be compared and brought to any date
-count_units as (
+split_counts as (
+
+    select counted.*
+
+    from counted
+
+    semi join share_factors
+        on counted.security_id = share_factors.security_id
+
+),
+{% for suffix in ['', '_year_ago'] %}
+count_units{{ suffix }} as (
 
     select
         split_counts.security_id,
         split_counts.known_at,
         share_factors.share_factor
 
-    from (
-        select counted.*
-
-        from counted
-
-        semi join share_factors
-            on counted.security_id = share_factors.security_id
-    ) as split_counts
+    from split_counts
     {{ as_of_join(
-        'split_counts', 'share_factors', keys=['security_id', 'vendor'], left_at='basis_date', right_at='split_date'
+        'split_counts', 'share_factors', keys=['security_id', 'vendor'],
+        left_at='basis_date' ~ suffix, right_at='split_date'
     ) }}
 
 ),
-
+{% endfor %}
 unsplit as (
 
     select
         counted.*,
-        counted.shares_basic / coalesce(count_units.share_factor, 1) as shares_unsplit
+        counted.shares_basic / coalesce(count_units.share_factor, 1) as shares_unsplit,
+        counted.shares_basic_year_ago / coalesce(count_units_year_ago.share_factor, 1) as shares_unsplit_year_ago
 
     from counted
 
@@ -486,6 +538,11 @@ unsplit as (
         on
             counted.security_id = count_units.security_id
             and counted.known_at = count_units.known_at
+
+    left join count_units_year_ago
+        on
+            counted.security_id = count_units_year_ago.security_id
+            and counted.known_at = count_units_year_ago.known_at
 
 ),
 
@@ -686,19 +743,61 @@ walk as (
 
 ),
 
+-- a count of a year ago that was in doubt while its quarter was the newest is believed only where one accepted since, of
+-- that quarter or the next, is near it
+doubted_year_ago as (
+
+    select
+        unsplit.security_id,
+        unsplit.known_at
+
+    from unsplit
+
+    inner join jumpy_counts
+        on
+            unsplit.security_id = jumpy_counts.security_id
+            and unsplit.known_at >= jumpy_counts.known_at
+            and jumpy_counts.period_end_date
+            between unsplit.shares_year_ago_period_end_date and unsplit.shares_year_ago_period_end_date + 120
+
+    inner join walk
+        on
+            jumpy_counts.security_id = walk.security_id
+            and jumpy_counts.step = walk.step
+
+    group by unsplit.security_id, unsplit.known_at
+
+    having
+        bool_or(walk.is_suspect and jumpy_counts.period_end_date = unsplit.shares_year_ago_period_end_date)
+        and not bool_or(
+            not walk.is_suspect
+            and unsplit.shares_unsplit_year_ago between walk.accepted / 1.6 and walk.accepted * 1.6
+        )
+
+),
+
 with_reasons as (
 
     select
-        unsplit.*,
+        unsplit.* replace (
+            case when doubted_year_ago.security_id is null then unsplit.shares_unsplit_year_ago end
+                as shares_unsplit_year_ago
+        ),
         coalesce(walk.is_suspect, false) as is_shares_suspect,
-        {%- for item in ['revenue', 'operating_income', 'net_income', 'free_cash_flow'] %}
+        debt - cash as net_debt,
+        operating_income_ttm + depreciation_amortization_ttm as ebitda_ttm,
+        {%- for item in flows %}
         {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
         coalesce(
             unsplit.{{ statement }}_null_reason,
             case when unsplit.{{ item }}_ttm is null then 'missing_item' end
         ) as {{ item }}_ttm_null_reason,
+        coalesce(
+            unsplit.{{ statement }}_year_ago_null_reason,
+            case when unsplit.{{ item }}_ttm_year_ago is null then 'missing_item' end
+        ) as {{ item }}_ttm_year_ago_null_reason,
         {%- endfor %}
-        {%- for item in ['assets', 'equity'] %}
+        {%- for item in levels %}
         coalesce(
             unsplit.balance_null_reason,
             case when unsplit.{{ item }} is null then 'missing_item' end
@@ -713,7 +812,11 @@ with_reasons as (
         case
             when unsplit.shares_basic is null then 'shares_unknown'
             when walk.is_suspect then 'shares_suspect'
-        end as shares_null_reason
+        end as shares_null_reason,
+        case
+            when unsplit.shares_unsplit_year_ago is null then 'no_year_ago'
+            when doubted_year_ago.security_id is not null then 'shares_suspect'
+        end as shares_year_ago_null_reason
 
     from unsplit
 
@@ -721,6 +824,11 @@ with_reasons as (
         on
             unsplit.security_id = walk.security_id
             and unsplit.known_at = walk.known_at
+
+    left join doubted_year_ago
+        on
+            unsplit.security_id = doubted_year_ago.security_id
+            and unsplit.known_at = doubted_year_ago.known_at
 
 ),
 
@@ -763,32 +871,52 @@ final as (
         shares_unsplit,
         is_shares_suspect,
 
-        ---------- ratios without a price
+        ---------- ratios without a price, and what enters those with one
+        net_debt,
+        ebitda_ttm,
         net_income_ttm / nullif(assets_average, 0) as roa,
         case when equity_average > 0 then net_income_ttm / equity_average end as roe,
         operating_income_ttm / nullif(revenue_ttm, 0) as operating_margin,
+        gross_profit_ttm / nullif(revenue_ttm, 0) as gross_margin,
+        gross_profit_ttm / nullif(assets, 0) as gross_profitability,
+        (assets - assets_year_ago) / nullif(abs(assets_year_ago), 0) as asset_growth,
+        (revenue_ttm - revenue_ttm_year_ago) / nullif(abs(revenue_ttm_year_ago), 0) as revenue_growth,
+        (net_income_ttm - net_income_ttm_year_ago) / nullif(abs(net_income_ttm_year_ago), 0) as earnings_growth,
+        (net_income_ttm - operating_cash_flow_ttm) / nullif(assets_average, 0) as accruals,
+        assets_current / nullif(liabilities_current, 0) as current_ratio,
+        case when equity > 0 then debt / equity end as debt_to_equity,
+        case when not is_shares_suspect then ln(shares_unsplit / shares_unsplit_year_ago) end as net_issuance,
 
         ---------- reasons of NULLs
         revenue_ttm_null_reason,
         net_income_ttm_null_reason,
         free_cash_flow_ttm_null_reason,
+        dividends_paid_ttm_null_reason,
         equity_null_reason,
         shares_null_reason,
+        coalesce(debt_null_reason, cash_null_reason) as net_debt_null_reason,
         coalesce(
-            net_income_ttm_null_reason,
-            assets_average_null_reason,
-            case when assets_average = 0 then 'zero_denominator' end
-        ) as roa_null_reason,
+            operating_income_ttm_null_reason,
+            depreciation_amortization_ttm_null_reason,
+            case when ebitda_ttm <= 0 then 'non_positive_ebitda' end
+        ) as ebitda_ttm_null_reason,
+        {%- for ratio, (parts, denominator) in ratios.items() %}
+        coalesce(
+            {%- for part in parts %}
+            {{ part }}_null_reason,
+            {%- endfor %}
+            case when {{ denominator }} = 0 then 'zero_denominator' end
+        ) as {{ ratio }}_null_reason,
+        {%- endfor %}
         coalesce(
             net_income_ttm_null_reason,
             equity_average_null_reason,
             case when equity_average <= 0 then 'non_positive_equity' end
         ) as roe_null_reason,
         coalesce(
-            operating_income_ttm_null_reason,
-            revenue_ttm_null_reason,
-            case when revenue_ttm = 0 then 'zero_denominator' end
-        ) as operating_margin_null_reason
+            equity_null_reason, case when equity <= 0 then 'non_positive_equity' end, debt_null_reason
+        ) as debt_to_equity_null_reason,
+        coalesce(shares_null_reason, shares_year_ago_null_reason) as net_issuance_null_reason
 
     from with_reasons
 

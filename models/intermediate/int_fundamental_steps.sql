@@ -106,9 +106,21 @@ with_shares as (
         states.net_income_ttm,
         states.free_cash_flow_ttm,
         states.equity,
+        states.dividends_paid_ttm,
+        states.net_debt,
+        states.ebitda_ttm,
         states.roa,
         states.roe,
-        states.operating_margin
+        states.operating_margin,
+        states.gross_margin,
+        states.gross_profitability,
+        states.asset_growth,
+        states.revenue_growth,
+        states.earnings_growth,
+        states.accruals,
+        states.current_ratio,
+        states.debt_to_equity,
+        states.net_issuance
 
     from states
 

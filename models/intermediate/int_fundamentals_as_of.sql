@@ -4,7 +4,29 @@
     Market value = as-traded close x shares on the basis of the day. Where no splits are delivered (close_unadjusted is
     NULL) the bases of prices and counts are taken as one, and the row is flagged. -#}
 
-{%- set staleness_days = setting('fundamentals_staleness_days') | int %}
+{%- set staleness_days = setting('fundamentals_staleness_days') | int -%}
+{#- the statements whose age counts for each number; a count may come from any of them and has an age of its own -#}
+{%- set rests_on = {
+    'revenue_ttm': ['income'],
+    'net_income_ttm': ['income'],
+    'free_cash_flow_ttm': ['cashflow'],
+    'dividends_paid_ttm': ['cashflow'],
+    'equity': ['balance'],
+    'net_debt': ['balance'],
+    'ebitda_ttm': ['income', 'cashflow'],
+    'roa': ['income', 'balance'],
+    'roe': ['income', 'balance'],
+    'operating_margin': ['income'],
+    'gross_margin': ['income'],
+    'gross_profitability': ['income', 'balance'],
+    'asset_growth': ['balance'],
+    'revenue_growth': ['income'],
+    'earnings_growth': ['income'],
+    'accruals': ['income', 'cashflow', 'balance'],
+    'current_ratio': ['balance'],
+    'debt_to_equity': ['balance'],
+    'net_issuance': ['shares'],
+} %}
 
 with
 
@@ -85,13 +107,15 @@ served as (
         end as market_value_usd,
 
         ---------- what was known, NULL when stale
-        case when income_age_days <= {{ staleness_days }} then revenue_ttm end as revenue_ttm,
-        case when income_age_days <= {{ staleness_days }} then net_income_ttm end as net_income_ttm,
-        case when cashflow_age_days <= {{ staleness_days }} then free_cash_flow_ttm end as free_cash_flow_ttm,
-        case when balance_age_days <= {{ staleness_days }} then equity end as equity,
-        case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roa end as roa,
-        case when greatest(income_age_days, balance_age_days) <= {{ staleness_days }} then roe end as roe,
-        case when income_age_days <= {{ staleness_days }} then operating_margin end as operating_margin,
+        {%- for item, sources in rests_on.items() %}
+        case
+            when
+                {%- for source in sources %}
+                {{ 'and ' if not loop.first }}{{ source }}_age_days <= {{ staleness_days }}
+                {%- endfor %}
+                then {{ item }}
+        end as {{ item }},
+        {%- endfor %}
         case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days
 
     from joined

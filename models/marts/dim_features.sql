@@ -12,7 +12,11 @@ features as (
         min_history_days::integer as min_history_days,
         definition,
         description,
-        source
+        source,
+        rests_on,
+        alias_of,
+        min_coverage::double as min_coverage,
+        checked_by
 
     from {{ ref('feature_registry') }}
 

@@ -1,7 +1,26 @@
-{#- How many members have a value of each feature on each date, and how many lack it because what is known is stale.
-    Grain: one row per (as_of_date, feature_name), dates with members. Counts first, one pass over all features, then
-    turned into rows: the pivot sees dates, not securities. A member's price row is fresh by definition, so only
-    fundamentals can be stale; their reasons are those of fundamental_null_reasons. -#}
+{#- How many members have a value of each feature on each date, how many know what it rests on, for how many of those it
+    is too old, and how old it is.
+    Grain: one row per (as_of_date, feature_name), dates with members. What a feature rests on stands in the registry
+    (rests_on); ages are those of the oldest part, over the members that know all parts, and a bar of a member is fresh
+    by definition. Counts and ages first, one pass each, then turned into rows: the pivot sees dates, not securities. -#}
+
+{%- set limits = {
+    'income': setting('fundamentals_staleness_days') | int,
+    'balance': setting('fundamentals_staleness_days') | int,
+    'cashflow': setting('fundamentals_staleness_days') | int,
+    'shares': setting('fundamentals_staleness_days') | int,
+    'short_interest': setting('short_interest_staleness_days') | int,
+    'holdings': setting('holdings_staleness_days') | int,
+} -%}
+{#- parts without an age: there or not there; insiders are stale when their file no longer goes on -#}
+{%- set present = ['sector', 'market', 'vix'] -%}
+{%- set combinations = [
+    'bars', 'bars sector', 'sector', 'market', 'vix',
+    'income', 'balance', 'cashflow', 'income balance', 'income balance cashflow', 'shares',
+    'income shares', 'balance shares', 'cashflow shares', 'income balance cashflow shares',
+    'income shares sector', 'balance shares sector', 'cashflow shares sector', 'income balance cashflow shares sector',
+    'insiders', 'insiders shares', 'short_interest', 'holdings', 'holdings shares',
+] %}
 
 with
 
@@ -26,15 +45,147 @@ by_feature as (
 
 ),
 
-stale as (
+series as (
 
     select
         as_of_date,
-        feature_name,
-        names
+        series
 
-    from {{ ref('fundamental_null_reasons') }}
-    where reason = 'stale'
+    from {{ ref('int_market_series') }}
+    where series in ('SPY', 'VIX')
+
+),
+
+days as (
+
+    select
+        as_of_date,
+        bool_or(series = 'VIX') as has_vix,
+        bool_or(series = 'SPY') as has_market
+
+    from series
+    group by as_of_date
+
+),
+
+snapshots as (
+
+    select distinct security_id
+
+    from {{ ref('int_sectors') }}
+    where is_snapshot
+
+),
+
+knowing as (
+
+    select
+        universe.as_of_date,
+        universe.security_id,
+        fundamentals.income_age_days as income,
+        fundamentals.balance_age_days as balance,
+        fundamentals.cashflow_age_days as cashflow,
+        fundamentals.shares_age_days as shares,
+        owners.insider_age_days as insiders,
+        owners.short_interest_age_days as short_interest,
+        owners.institutional_ownership_age_days as holdings,
+        universe.sector is not null as has_sector,
+        owners.insider_age_days is not null and owners.insider_net_count_90d is null as insiders_is_stale
+
+    from {{ ref('int_universe') }} as universe
+    positional join {{ ref('int_fundamentals_as_of') }} as fundamentals
+
+    inner join {{ ref('feat_alternative') }} as owners
+        on
+            universe.security_id = owners.security_id
+            and universe.as_of_date = owners.as_of_date
+
+    where
+        {{ same_rows(['universe', 'fundamentals']) }}
+        and universe.is_member
+
+),
+
+ages as (
+
+    select
+        knowing.as_of_date,
+        count(*) filter (where snapshots.security_id is not null) as names_on_snapshot,
+        {%- for combination in combinations %}
+        {%- set parts = combination.split() %}
+        {%- set aged = parts | reject('in', present + ['bars']) | list %}
+        {
+            'known': count(*) filter (
+                where true
+                {%- for part in aged %}
+                and knowing.{{ part }} is not null
+                {%- endfor %}
+                {%- if 'sector' in parts %}
+                and knowing.has_sector
+                {%- endif %}
+                {%- if 'market' in parts %}
+                and days.has_market
+                {%- endif %}
+                {%- if 'vix' in parts %}
+                and days.has_vix
+                {%- endif %}
+            ),
+            {%- if aged %}
+            'stale': count(*) filter (
+                where (
+                    {%- for part in aged %}
+                    {{ 'or ' if not loop.first }}
+                    {{- 'knowing.insiders_is_stale' if part == 'insiders' else 'knowing.' ~ part ~ ' > ' ~ limits[part] }}
+                    {%- endfor %}
+                )
+                {%- for part in aged %}
+                and knowing.{{ part }} is not null
+                {%- endfor %}
+                {%- if 'sector' in parts %}
+                and knowing.has_sector
+                {%- endif %}
+            ),
+            {%- set oldest = 'greatest(knowing.' ~ aged | join(', knowing.') ~ ')' %}
+            'age_days': quantile_disc({{ oldest }}, [0.5, 0.9, 1.0]) filter (
+                where true
+                {%- for part in aged %}
+                and knowing.{{ part }} is not null
+                {%- endfor %}
+            )
+            {%- else %}
+            'stale': 0::bigint,
+            'age_days': [0, 0, 0]::bigint[]
+            {%- endif %}
+        } as "{{ combination }}"{{ ',' if not loop.last }}
+        {%- endfor %}
+
+    from knowing
+
+    left join days
+        on knowing.as_of_date = days.as_of_date
+
+    left join snapshots
+        on knowing.security_id = snapshots.security_id
+
+    group by knowing.as_of_date
+
+),
+
+by_combination as (
+
+    unpivot ages
+    on columns(* exclude (as_of_date, names_on_snapshot))
+    into name rests_on value known
+
+),
+
+registered as (
+
+    select
+        feature_name,
+        rests_on
+
+    from {{ ref('feature_registry') }}
 
 ),
 
@@ -45,10 +196,23 @@ coverage as (
         by_feature.feature_name,
         by_feature.members,
         by_feature.filled,
-        coalesce(stale.names, 0) as stale
+        by_combination.known['known'] as known,
+        by_combination.known['stale'] as stale,
+        by_combination.known['age_days'][1] as age_days_p50,
+        by_combination.known['age_days'][2] as age_days_p90,
+        by_combination.known['age_days'][3] as age_days_max,
+        case when list_contains(string_split(registered.rests_on, ' '), 'sector') then by_combination.names_on_snapshot else 0 end
+            as on_snapshot
 
     from by_feature
-    left join stale on by_feature.as_of_date = stale.as_of_date and by_feature.feature_name = stale.feature_name
+
+    left join registered
+        on by_feature.feature_name = registered.feature_name
+
+    left join by_combination
+        on
+            by_feature.as_of_date = by_combination.as_of_date
+            and registered.rests_on = by_combination.rests_on
 
 )
 

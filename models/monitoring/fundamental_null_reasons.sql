@@ -1,9 +1,10 @@
 {#- How many members lack a fundamental feature on a date, by reason.
     Grain: one row per (as_of_date, feature_name, reason). -#}
 
-{%- set features = [
-    'earnings_yield', 'fcf_yield', 'book_to_market', 'roa', 'roe', 'operating_margin', 'fundamental_age_days'
-] %}
+{%- set features = [] %}
+{%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute %}
+{%- if column not in ['as_of_date', 'security_id', 'known_at'] %}{% do features.append(column) %}{% endif %}
+{%- endfor %}
 
 with
 

@@ -1,48 +1,112 @@
--- Returns rows when a feature column has no row in seeds/feature_registry.csv, or a row there has no column in its
--- family; side says which is missing.
--- depends_on: {{ ref('features') }}
+-- Returns rows when seeds/feature_registry.csv and the features that are there differ; side says which is missing.
+-- Held against it are the columns of each family and of the collector (which shows aliases too), var feature_aliases,
+-- and the set full, which names every feature that is not another name of one.
 
 with
 
-columns_built as (
+registered as (
+
+    select
+        feature_family,
+        feature_name,
+        alias_of
+
+    from {{ ref('feature_registry') }}
+
+),
+
+built as (
 
     {% for family in var('feature_families') %}
     {%- set relation = ref('feat_' ~ family) %}
     select
+        'feat_{{ family }}' as place,
         '{{ family }}' as feature_family,
-        column_name as feature_name
+        column_name as feature_name,
+        null::varchar as alias_of
 
     from information_schema.columns
     where
         table_schema = '{{ relation.schema }}'
         and table_name = '{{ relation.identifier }}'
         and column_name not in ('as_of_date', 'security_id', 'known_at')
-    {% if not loop.last %}union all{% endif %}
+
+    union all
     {% endfor %}
+    {%- for alias, feature in var('feature_aliases').items() %}
+    select
+        'var feature_aliases' as place,
+        registered.feature_family,
+        '{{ alias }}' as feature_name,
+        '{{ feature }}' as alias_of
+
+    from (select '{{ feature }}' as feature_name) as named
+    left join registered
+        on named.feature_name = registered.feature_name
+
+    union all
+    {% endfor %}
+    select
+        'set full' as place,
+        registered.feature_family,
+        feature_sets.feature_name,
+        null as alias_of
+
+    from {{ ref('feature_sets') }} as feature_sets
+    left join registered
+        on feature_sets.feature_name = registered.feature_name
+    where feature_sets.feature_set = 'full'
+
+    union all
+
+    select
+        'features' as place,
+        registered.feature_family,
+        columns_shown.column_name as feature_name,
+        registered.alias_of
+
+    from information_schema.columns as columns_shown
+    left join registered
+        on columns_shown.column_name = registered.feature_name
+    where
+        columns_shown.table_schema = '{{ ref("features").schema }}'
+        and columns_shown.table_name = '{{ ref("features").identifier }}'
+        and columns_shown.column_name not in ('as_of_date', 'security_id', 'known_at', 'decided_at', 'is_member')
 
 ),
 
-registered as (
+-- where each row of the registry must be found
+promised as (
 
     select
+        unnest(
+            case
+                when alias_of is null then ['feat_' || feature_family, 'set full', 'features']
+                else ['var feature_aliases', 'features']
+            end
+        ) as place,
         feature_family,
-        feature_name
+        feature_name,
+        alias_of
 
-    from {{ ref('feature_registry') }}
+    from registered
 
 )
 
 select
-    coalesce(columns_built.feature_family, registered.feature_family) as feature_family,
-    coalesce(columns_built.feature_name, registered.feature_name) as feature_name,
+    coalesce(built.place, promised.place) as place,
+    coalesce(built.feature_name, promised.feature_name) as feature_name,
     case
-        when registered.feature_name is null then 'column without a row in seeds/feature_registry.csv'
-        else 'row of seeds/feature_registry.csv without a column in feat_' || registered.feature_family
+        when promised.feature_name is null
+            then 'in ' || built.place || ', without its row in seeds/feature_registry.csv'
+        else 'row of seeds/feature_registry.csv, missing in ' || promised.place
     end as side
 
-from columns_built
-full join registered
+from built
+full join promised
     on
-        columns_built.feature_family = registered.feature_family
-        and columns_built.feature_name = registered.feature_name
-where columns_built.feature_name is null or registered.feature_name is null
+        built.place = promised.place
+        and built.feature_name = promised.feature_name
+        and built.feature_family = promised.feature_family
+        and built.alias_of is not distinct from promised.alias_of
+where built.feature_name is null or promised.feature_name is null

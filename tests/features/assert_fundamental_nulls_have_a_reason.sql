@@ -1,17 +1,40 @@
 {#- Every fundamental feature has a value or a NULL with a reason that seed fundamental_null_reason_words lists, and
-    never both. Returns rows, counted by feature and reason, where a value stands beside a reason, a NULL beside none, the
+    never both. Returns features with the number of rows where a value stands beside a reason, a NULL beside none, the
     reason is not on the list, or not_yet_known is said although every statement the feature needs was known by the
     decision (so that from the first date on which its inputs are known until staleness every gap is explained). -#}
 
-{%- set needs = {
-    'earnings_yield': ['income'],
-    'fcf_yield': ['cashflow'],
-    'book_to_market': ['balance'],
-    'roa': ['income', 'balance'],
-    'roe': ['income', 'balance'],
-    'operating_margin': ['income'],
-    'fundamental_age_days': ['income'],
-} %}
+{%- set income, balance, cashflow = 'first_known.income', 'first_known.balance', 'first_known.cashflow' -%}
+{%- set valuations = {
+    'earnings_yield': [income],
+    'fcf_yield': [cashflow],
+    'book_to_market': [balance],
+    'sales_yield': [income],
+    'ev_to_ebitda': [income, balance, cashflow],
+    'dividend_yield': [cashflow],
+} -%}
+{%- set needs = dict(valuations, **{
+    'roa': [income, balance],
+    'roe': [income, balance],
+    'operating_margin': [income],
+    'gross_margin': [income],
+    'gross_profitability': [income, balance],
+    'asset_growth': [balance],
+    'revenue_growth': [income],
+    'earnings_growth': [income],
+    'accruals': [income, balance, cashflow],
+    'current_ratio': [balance],
+    'debt_to_equity': [balance],
+    'net_issuance': ['least(' ~ income ~ ', ' ~ balance ~ ', ' ~ cashflow ~ ')'],
+    'fundamental_age_days': [income],
+}) -%}
+{%- for valuation, statements in valuations.items() -%}
+{%- do needs.update({valuation ~ '_vs_sector': statements}) -%}
+{%- endfor -%}
+{%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute -%}
+{%- if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
+{%- do exceptions.raise_compiler_error('assert_fundamental_nulls_have_a_reason does not know what ' ~ column ~ ' needs') -%}
+{%- endif -%}
+{%- endfor %}
 
 with
 
@@ -29,23 +52,29 @@ first_known as (
 
 ),
 
-beside as (
+words as (
+
+    select list(reason) as known_words
+
+    from {{ ref('fundamental_null_reason_words') }}
+
+),
+
+counted as (
 
     select
-        served.as_of_date,
-        served.security_id,
         {%- for feature, statements in needs.items() %}
-        served.{{ feature }} is not null as has_{{ feature }},
-        reasons.{{ feature }} as {{ feature }}_reason,
-        coalesce(
-            reasons.{{ feature }} = 'not_yet_known'
-            {%- for statement in statements %}
-            and first_known.{{ statement }} <= prices.decided_at
-            {%- endfor %},
-            false
-        ) as was_known_{{ feature }},
+        count(*) filter (
+            where (served.{{ feature }} is not null) = (reasons.{{ feature }} is not null)
+            or not coalesce(list_contains(words.known_words, reasons.{{ feature }}), true)
+            or (
+                reasons.{{ feature }} = 'not_yet_known'
+                {%- for statement in statements %}
+                and {{ statement }} <= prices.decided_at
+                {%- endfor %}
+            )
+        ) as {{ feature }}{{ ',' if not loop.last }}
         {%- endfor %}
-        prices.decided_at
 
     from {{ ref('feat_fundamental') }} as served
 
@@ -62,35 +91,17 @@ beside as (
     left join first_known
         on served.security_id = first_known.security_id
 
+    cross join words
+
 ),
 
-counted as (
+by_feature as (
 
-    {% for feature in needs %}
-    select
-        '{{ feature }}' as feature_name,
-        {{ feature }}_reason as reason,
-        has_{{ feature }} as has_value,
-        was_known_{{ feature }} as was_known,
-        count(*) as row_count,
-        min(as_of_date) as first_date,
-        min(security_id) as example_security_id
+    unpivot counted
+    on columns(*)
+    into name feature_name value bad_rows
 
-    from beside
-
-    group by {{ feature }}_reason, has_{{ feature }}, was_known_{{ feature }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
 )
 
-select counted.*
-
-from counted
-
-left join {{ ref('fundamental_null_reason_words') }} as words
-    on counted.reason = words.reason
-
-where
-    counted.has_value = (counted.reason is not null)
-    or (counted.reason is not null and words.reason is null)
-    or counted.was_known
+select * from by_feature
+where bad_rows > 0

@@ -197,8 +197,8 @@ LEAKS = (
         (
             (
                 f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
-                "case when balance_age_days <= {{ staleness_days }} then equity end",
-                "equity",
+                "{{ source }}_age_days <= {{ staleness_days }}",
+                "true",
             ),
         ),
         "test_int_fundamentals_as_of__stale_after_400_days_each_statement_for_itself",
@@ -209,7 +209,7 @@ LEAKS = (
         (
             (
                 f"{FEATURES}/feat_alternative.sql",
-                "volumes.as_of_date - shorts_by_row.known_at::date <= {{ short_interest_days }}",
+                "short_interest_age_days <= {{ short_interest_days }}",
                 "true",
             ),
         ),
@@ -376,6 +376,34 @@ LEAKS = (
             ),
         ),
         "test_feat_alternative__z_scores_are_of_one_date",
+    ),
+    Leak(
+        "a rank is taken among the names of all dates",
+        "cross-sections are of one date",
+        (
+            (
+                f"{FEATURES}/feat_momentum.sql",
+                "by_strength as (\n            partition by as_of_date\n",
+                "by_strength as (\n",
+            ),
+        ),
+        Proof("feat_momentum", "feat_momentum"),
+    ),
+    Leak(
+        "a value is held against the sector's median of all dates",
+        "cross-sections are of one date",
+        (
+            (f"{FEATURES}/feat_fundamental.sql", "        as_of_date,\n        sector,\n", "        sector,\n"),
+            (f"{FEATURES}/feat_fundamental.sql", "group by as_of_date, sector", "group by sector"),
+            (f"{FEATURES}/feat_fundamental.sql", "valued.as_of_date = medians.as_of_date\n            and ", ""),
+        ),
+        Proof("feat_fundamental", "feat_fundamental"),
+    ),
+    Leak(
+        "the market's volatility has its place in the whole sample",
+        "limits over time are those of the values so far",
+        ((f"{FEATURES}/feat_cross_asset.sql", "and current row", "and unbounded following"),),
+        "test_feat_cross_asset__terciles_look_back_only",
     ),
     Leak(
         "labels are held against the median of all dates",

@@ -210,7 +210,19 @@ def test_feature_equals_the_definition_on_real_shares(feature, rows, expected):
 
 
 def test_holdings_are_null_without_a_file(rows):
-    assert rows[HOLDINGS].isna().all().all()
+    assert rows[[*HOLDINGS, "institutional_ownership_age_days"]].isna().all().all()
+
+
+def test_ages_say_what_is_served(rows):
+    """Values, held against their definitions above, stand exactly on the days on which they are young enough."""
+    age = rows["short_interest_age_days"]
+    traded = rows.groupby("ticker").cumcount() >= 19
+    assert (rows["days_to_cover"].notna() == (age <= 45))[traded].all()
+    assert age.max() > 45
+    assert age.min() >= 0
+    mentioned = rows["insider_age_days"].notna()
+    assert not rows.loc[~mentioned, "insider_net_count_90d"].notna().any()
+    assert rows.loc[mentioned, "insider_age_days"].min() >= 0
 
 
 def test_features_are_what_people_remember(rows):

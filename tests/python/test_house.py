@@ -156,9 +156,11 @@ def test_member_lists_match_the_files():
 
 
 def test_families_without_known_at_rest_on_the_bars_alone(manifest):
-    """A family is known with its bar, or it says when: one that stores no known_at reads nothing but bars."""
+    """A family is known with its bar, or it says when: one that stores no known_at reads nothing but bars, who is a
+    member by them, and the calendar.
+    """
     models = {n["name"]: n for n in manifest["nodes"].values() if n["resource_type"] == "model"}
-    on_bars = {"int_prices", "int_returns", "int_feature_rows"}
+    on_bars = {"int_prices", "int_returns", "int_universe", "int_sessions", "int_feature_rows"}
     for family in PROJECT["vars"]["feature_families"]:
         model = models[f"feat_{family}"]
         read = {node.split(".")[-1] for node in model["depends_on"]["nodes"]}
@@ -181,6 +183,14 @@ def test_whatever_a_family_reads_is_digested(manifest):
     wrong = {f"{n['name']} reads {parent}" for n in families for parent in tables_below(n) if parent not in digested}
     wrong -= {"int_feature_rows reads model.kairos.int_feature_digests"}
     assert not wrong, f"a change there would go unnoticed: add it to int_feature_digests: {sorted(wrong)}"
+
+
+def test_every_feature_is_checked_by_a_test_that_names_it():
+    """checked_by of the registry is a file of independent computations, and the feature's name stands in it."""
+    files = {path.name: path.read_text() for path in (ROOT / "tests/python").glob("test_*.py")}
+    for row in _rows("feature_registry"):
+        name = row["alias_of"] or row["feature_name"]
+        assert re.search(rf"\b{name}\b", files.get(row["checked_by"], "")), f"{row['checked_by']} does not check {name}"
 
 
 def test_active_alphas_match_the_specs():

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
@@ -16,6 +17,7 @@ from bench import compiled
 
 FAMILIES = ["price", "momentum", "volatility", "beta", "technical"]
 KEYS = ["security_id", "session_index"]
+VARS = yaml.safe_load((compiled.ROOT / "dbt_project.yml").read_text())["vars"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,6 +57,7 @@ def panels(draw) -> pd.DataFrame:
                         "security_id": security_id,
                         "session_index": sessions,
                         "row_in_run": at + 1,
+                        "open": close * rng.uniform(0.9, 1.1, length),
                         "high": np.where(still, close, close * (1 + rng.random(length) / 50)),
                         "low": np.where(still, close, close * (1 - rng.random(length) / 50)),
                         "close": close,
@@ -62,6 +65,7 @@ def panels(draw) -> pd.DataFrame:
                         "volume_shares": volume,
                         "dollar_volume_usd": close * volume,
                         "adv_20": rng.uniform(1e5, 1e9, length),
+                        "is_member": rng.random(length) < 0.8,
                         "m": market[sessions],
                     }
                 )
@@ -86,6 +90,7 @@ def built(panel: pd.DataFrame) -> pd.DataFrame:
                 case when row_in_run > 1 then close_total_return / lag(close_total_return) over () - 1 end as r
             from intermediate.int_prices"""
         )
+        con.execute("create view intermediate.int_universe as from intermediate.int_prices")
         compiled.build(con, [f"feat_{family}" for family in FAMILIES])
         frames = [con.sql(f"from features.feat_{family}").df() for family in FAMILIES]
     for frame in frames[1:]:
@@ -97,6 +102,11 @@ def windows(values: np.ndarray, n: int) -> np.ndarray:
     """(rows, n) windows ending at each row; NaN where the window reaches before the first row."""
     padded = np.concatenate([np.full(n - 1, np.nan), values])
     return sliding_window_view(padded, n)
+
+
+def shifted(values: np.ndarray, n: int) -> np.ndarray:
+    """The value n rows earlier, NaN where there is none."""
+    return np.concatenate([np.full(n, np.nan), values])[: len(values)]
 
 
 def deviation(r: np.ndarray, n: int) -> np.ndarray:
@@ -197,18 +207,35 @@ def expected(panel: pd.DataFrame) -> pd.DataFrame:
     runs = []
     for _, run in panel.groupby([panel["security_id"], (panel["row_in_run"] == 1).cumsum()], sort=False):
         tr = run["close_total_return"].to_numpy()
-        past = {n: np.concatenate([np.full(n, np.nan), tr])[: len(tr)] for n in (1, 5, 21, 63, 126, 252)}
+        past = {n: shifted(tr, n) for n in (1, 5, 21, 63, 126, 252)}
+        close, before = run["close"].to_numpy(), shifted(run["close"].to_numpy(), 1)
         r = tr / past[1] - 1
         m = run["m"].to_numpy()
         feature = pd.DataFrame({"adv_20": run["adv_20"].to_numpy()})
         feature["hl_ratio"] = (run["high"] / run["low"]).to_numpy()
         feature["range_pct"] = ((run["high"] - run["low"]) / run["close"]).to_numpy()
+        feature["gap_1d"] = run["open"].to_numpy() / before - 1
+        feature["ret_1d"] = r
         feature["ret_5d"] = tr / past[5] - 1
         feature["ret_21d"] = tr / past[21] - 1
         for name, n in {"mom_1m": 21, "mom_3m": 63, "mom_6m": 126, "mom_12m": 252}.items():
             feature[name] = tr / past[n] - 1
+        feature["mom_3_1"] = past[21] / past[63] - 1
+        feature["mom_6_1"] = past[21] / past[126] - 1
         feature["mom_12_1"] = past[21] / past[252] - 1
         feature["reversal_1m"] = -feature["mom_1m"]
+        for n in (10, 20, 60):
+            feature[f"roc_{n}d"] = close / shifted(close, n) - 1
+        feature["trend_strength_200d"] = close / windows(close, 200).mean(axis=1) - 1
+        true_range = np.fmax(run["high"], before) - np.fmin(run["low"], before)
+        feature["atr_14_pct"] = wilder(true_range.to_numpy(), 1) / close
+        middle, half = windows(close, 20).mean(axis=1), 2 * windows(close, 20).std(axis=1)
+        feature["bb_width_20"] = 2 * half / middle
+        flat = windows(close, 20).max(axis=1) == windows(close, 20).min(axis=1)
+        feature["bb_position_20"] = (close - middle + half) / np.where(flat, np.nan, 2 * half)
+        squared_range = np.log(run["high"] / run["low"]).to_numpy() ** 2
+        feature["parkinson_21"] = np.sqrt(windows(squared_range, 21).mean(axis=1) / (4 * np.log(2)) * 252)
+        feature["vol_20"] = deviation(r, 20)
         feature["vol_21"], feature["vol_63"] = deviation(r, 21), deviation(r, 63)
         feature["vol_blend"] = (feature["vol_21"] + feature["vol_63"]) / 2
         feature["beta_21d"], _ = beta(r, m, 21)
@@ -218,7 +245,13 @@ def expected(panel: pd.DataFrame) -> pd.DataFrame:
             for name, values in technical(run).items():
                 feature[name] = values
         runs.append(feature)
-    return pd.concat(runs, ignore_index=True)
+    whole = pd.concat(runs, ignore_index=True)
+    strength = whole["mom_6m"].where(panel["is_member"]).groupby(panel["session_index"])
+    names = strength.transform("count")
+    whole["relative_strength_126d"] = (
+        ((strength.rank() - 1) / (names - 1)).where(names != 1, 0.5).where(panel["is_member"] & whole["mom_6m"].notna())
+    )
+    return whole
 
 
 def assert_close(got: pd.Series, want: pd.Series, tolerance: float = 1e-9) -> None:
@@ -257,6 +290,7 @@ def test_indicators_begin_where_their_window_is_full_and_end_with_the_run():
         close = level * (2 + at % 2)
         run = {"security_id": 1, "session_index": at + len(rows) * 1000, "row_in_run": at + 1, "close": close}
         run |= {"high": close + level, "low": close - level, "close_total_return": close, "m": 0.0, "adv_20": 1.0}
+        run |= {"open": close, "is_member": True}
         rows.append(pd.DataFrame(run | {"volume_shares": 1 / level, "dollar_volume_usd": close / level}))
     panel = pd.concat(rows, ignore_index=True)
     got, first = built(panel), panel["row_in_run"].to_numpy()
@@ -284,6 +318,7 @@ def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
                     "security_id": security_id,
                     "session_index": np.arange(700),
                     "row_in_run": np.arange(1, 701),
+                    "open": close * 0.995,
                     "high": close * 1.01,
                     "low": close * 0.99,
                     "close": close,
@@ -291,6 +326,7 @@ def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
                     "volume_shares": np.exp(rng.normal(12, 1, 700)),
                     "dollar_volume_usd": close * 1e5,
                     "adv_20": close * 1e5,
+                    "is_member": np.arange(700) % 9 != security_id,
                     "m": np.random.default_rng(5).normal(0, 0.01, 700),
                 }
             )
@@ -315,6 +351,10 @@ def test_variance_does_not_cancel_when_the_mean_is_large():
             from (select $x::double[] as x), range(300) as r (i) order by i""",
             {"x": x.tolist()},
         )
+        con.execute(
+            """create table intermediate.int_prices as select *, 1.0::double as high, 1.0::double as low,
+            1.0::double as close from intermediate.int_returns"""
+        )
         compiled.build(con, ["feat_volatility"])
         got = con.sql("select vol_63 from features.feat_volatility").df()["vol_63"].to_numpy()
     # the sums carry 8 digits of the deviations; a sum of squares less the squared sum would carry none
@@ -335,10 +375,13 @@ def test_collector_refuses_families_with_other_rows(missing):
         con.execute(
             "create table intermediate.int_universe as select *, true as is_member from intermediate.int_prices"
         )
-        for name in ["price", "momentum", "volatility", "beta", "technical", "fundamental", "alternative"]:
+        # every family with a column of its own, and the columns that aliases name in one of them
+        collector = compiled.models()["features"].sql
+        aliased = "".join(f", 1.0 as {name}" for name in VARS["feature_aliases"].values())
+        for name in VARS["feature_families"]:
             con.execute(
                 f"""create table features.feat_{name} as select as_of_date, security_id, 1.0 as x_{name}
-                {", known_at" if name in ("fundamental", "alternative") else ""}
+                {aliased if name == "price" else ""} {", known_at" if f" {name}.known_at" in collector else ""}
                 from intermediate.int_prices order by security_id, as_of_date"""
             )
         compiled.build(con, ["features"])

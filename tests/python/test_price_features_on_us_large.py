@@ -1,4 +1,4 @@
-"""The 17 price features (and adv_20) of real large caps against pandas, from the raw files alone, on all dates.
+"""The price, momentum, volatility and beta features of real large caps against pandas, from raw files, on all dates.
 
 Nothing of the project is used to compute the expectation: bars are placed on the exchange's own calendar (package
 exchange_calendars), a missing bar is carried for at most five sessions, windows are pandas' rolling ones within each
@@ -7,16 +7,21 @@ unbroken run. Names that split after the prices' basis date are among them: thei
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-9
 FEATURES = [
-    "adv_20", "hl_ratio", "range_pct", "ret_5d", "ret_21d",
-    "mom_1m", "mom_3m", "mom_6m", "mom_12m", "mom_12_1", "reversal_1m",
-    "vol_21", "vol_63", "vol_blend",
+    "adv_20", "hl_ratio", "range_pct", "gap_1d", "ret_1d", "ret_5d", "ret_21d",
+    "mom_1m", "mom_3m", "mom_6m", "mom_12m", "mom_3_1", "mom_6_1", "mom_12_1", "reversal_1m",
+    "roc_10d", "roc_20d", "roc_60d", "trend_strength_200d",
+    "vol_20", "vol_21", "vol_63", "vol_blend",
+    "atr_14_pct", "bb_width_20", "bb_position_20", "parkinson_21",
     "beta_21d", "beta_63d", "beta_252d", "resid_vol_63d",
 ]  # fmt: skip
 
@@ -64,6 +69,19 @@ def dense(bars: pd.DataFrame, calendar: pd.DatetimeIndex) -> pd.DataFrame:
     return rows.dropna(subset=["Close"])
 
 
+def average_true_range(run: pd.DataFrame, n: int) -> pd.Series:
+    """Wilder's mean of the true range, one row after the other; the first is the plain mean of rows 2 to n + 1."""
+    before = run["Close"].shift()
+    ranges = pd.concat([run["High"] - run["Low"], (run["High"] - before).abs(), (run["Low"] - before).abs()], axis=1)
+    true_range = ranges.max(axis=1).to_numpy()
+    means = np.full(len(run), np.nan)
+    if len(run) > n:
+        means[n] = true_range[1 : n + 1].mean()
+        for row in range(n + 1, len(run)):
+            means[row] = (means[row - 1] * (n - 1) + true_range[row]) / n
+    return pd.Series(means, index=run.index)
+
+
 def expected(rows: pd.DataFrame, market: pd.Series) -> pd.DataFrame:
     """Features of one security from its dense rows and the market's daily return."""
     runs = []
@@ -75,17 +93,33 @@ def expected(rows: pd.DataFrame, market: pd.Series) -> pd.DataFrame:
         feature["adv_20"] = (run["Close"] * run["Volume"]).rolling(20).mean()
         feature["hl_ratio"] = run["High"] / run["Low"]
         feature["range_pct"] = (run["High"] - run["Low"]) / run["Close"]
+        close = run["Close"]
+        feature["gap_1d"] = run["Open"] / close.shift() - 1
+        feature["ret_1d"] = r
         feature["ret_5d"] = tr / tr.shift(5) - 1
         feature["ret_21d"] = tr / tr.shift(21) - 1
         feature["mom_1m"] = tr.pct_change(21)
         feature["mom_3m"] = tr.pct_change(63)
         feature["mom_6m"] = tr.pct_change(126)
         feature["mom_12m"] = tr.pct_change(252)
+        feature["mom_3_1"] = tr.shift(21) / tr.shift(63) - 1
+        feature["mom_6_1"] = tr.shift(21) / tr.shift(126) - 1
         feature["mom_12_1"] = tr.shift(21) / tr.shift(252) - 1
         feature["reversal_1m"] = -feature["mom_1m"]
+        for n in (10, 20, 60):
+            feature[f"roc_{n}d"] = close.pct_change(n)
+        feature["trend_strength_200d"] = close / close.rolling(200).mean() - 1
+        feature["vol_20"] = r.rolling(20).std() * np.sqrt(252)
         feature["vol_21"] = r.rolling(21).std() * np.sqrt(252)
         feature["vol_63"] = r.rolling(63).std() * np.sqrt(252)
         feature["vol_blend"] = (feature["vol_21"] + feature["vol_63"]) / 2
+        feature["atr_14_pct"] = average_true_range(run, 14) / close
+        middle, half = close.rolling(20).mean(), 2 * close.rolling(20).std(ddof=0)
+        feature["bb_width_20"] = 2 * half / middle
+        feature["bb_position_20"] = (close - (middle - half)) / (2 * half)
+        feature["parkinson_21"] = np.sqrt(
+            (np.log(run["High"] / run["Low"]) ** 2).rolling(21).mean() / (4 * np.log(2)) * 252
+        )
         for n in (21, 63, 252):
             paired = m.where(r.notna())
             feature[f"beta_{n}d"] = r.rolling(n).cov(paired) / paired.rolling(n).var()
@@ -117,8 +151,35 @@ def test_every_price_feature_on_every_date(real_market, raw_bars, calendar, buil
 
 def test_null_exactly_where_history_is_too_short(real_market, built):
     """On names without a missing bar, a window's first value stands on its first full row."""
-    first = {"ret_5d": 5, "vol_21": 21, "mom_3m": 63, "beta_63d": 63, "mom_6m": 126, "beta_252d": 252, "mom_12_1": 252}
+    first = {
+        "gap_1d": 1, "ret_1d": 1, "ret_5d": 5, "vol_20": 20, "vol_21": 21, "mom_3m": 63, "beta_63d": 63, "mom_6m": 126,
+        "beta_252d": 252, "mom_12_1": 252, "mom_6_1": 126, "mom_3_1": 63, "roc_10d": 10, "roc_20d": 20, "roc_60d": 60,
+        "trend_strength_200d": 199, "atr_14_pct": 14, "bb_width_20": 19, "bb_position_20": 19, "parkinson_21": 20,
+    }  # fmt: skip
     for ticker in ["AAPL", "MSFT", "ORLY", "FAST"]:
         for name, rows in first.items():
             missing = built.loc[ticker, name].isna().to_numpy()
             assert missing[:rows].all() and not missing[rows:].any(), (ticker, name)
+
+
+def test_relative_strength_is_the_rank_among_the_members(real_market):
+    """Average ranks of mom_6m by pandas, members only, from 0 to 1."""
+    frame = real_market.query(
+        "select as_of_date, is_member, mom_6m, relative_strength_126d as got from features.features"
+    )
+    of_members = frame["mom_6m"].where(frame["is_member"]).groupby(frame["as_of_date"])
+    want = (of_members.rank() - 1) / (of_members.transform("count") - 1)
+    pd.testing.assert_series_equal(frame["got"].astype(float), want, check_names=False, rtol=1e-12)
+    assert want.notna().sum() > 30 * 2000
+
+
+def test_aliases_are_the_features_they_name(real_market):
+    registry = pd.read_csv(ROOT / "seeds/feature_registry.csv").dropna(subset="alias_of")
+    assert len(registry) >= 3
+    for row in registry.itertuples():
+        rows, different = real_market.query(
+            f"""select count({row.alias_of}), count(*) filter (where {row.feature_name} is distinct from {row.alias_of})
+            from features.features"""
+        ).iloc[0]
+        assert rows > 30 * 2000
+        assert different == 0, row.feature_name

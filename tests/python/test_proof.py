@@ -29,7 +29,11 @@ from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
 # 30 names: a date is a cross-section from 10 on; half a year of history gives more folds in a short market.
-SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "10", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130"}
+SETTINGS = {
+    "KAIROS__MIN_CROSS_SECTION": "10",
+    "KAIROS__MIN_SECTOR_NAMES": "2",
+    "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130",
+}
 TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
 AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
 # Statements come on this date and soon after; a company traded last the session before, and its end has this date.
@@ -37,6 +41,7 @@ IN_SEASON = datetime.date(2023, 5, 8)
 CUTS = (AFTER_TEST_START, IN_SEASON)
 MUST_COMPARE = (
     *("int_prices", "int_returns", "int_universe", "features", "feature_coverage"),
+    *("feat_cross_asset", "feat_temporal", "fct_feature_coverage"),
     *("ml_panel", "ml_folds", "ml_fits", "ml_predictions", "ml_alphas", "ml_alpha_quality"),
     *("pf_scores", "pf_target_weights", "pf_orders", "pf_trades", "pf_holdings", "pf_backtest_days"),
     *("fct_signals", "fct_alphas", "fct_weights", "fct_trades", "fct_holdings", "fct_backtest_days"),

@@ -1,0 +1,13 @@
+-- Returns features and dates on which more members have a value than know what it rests on by the registry (rests_on),
+-- fresh enough to be served: then it rests on something else, or a source is served beyond its age. A combination that
+-- feature_coverage does not count is returned too.
+
+select
+    as_of_date,
+    feature_name,
+    filled,
+    known,
+    stale
+
+from {{ ref('feature_coverage') }}
+where coalesce(filled > known - stale, true)
