@@ -373,7 +373,7 @@ def test_collector_refuses_families_with_other_rows(missing):
             from range(30) as r (i) order by security_id, as_of_date"""
         )
         con.execute(
-            "create table intermediate.int_universe as select *, true as is_member from intermediate.int_prices"
+            "create table intermediate.int_feature_rows as select *, true as is_member from intermediate.int_prices"
         )
         # every family with a column of its own, and the columns that aliases name in one of them
         collector = compiled.models()["features"].sql
