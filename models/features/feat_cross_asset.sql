@@ -23,7 +23,7 @@ returns as (
 
     from {{ ref('int_returns') }}
 
-    where {{ rows_to_compute(lookback=60) }}
+    where {{ rows_to_compute(lookback=59) }}
 
 ),
 
@@ -37,7 +37,7 @@ universe as (
 
     from {{ ref('int_universe') }}
 
-    where {{ rows_to_compute(lookback=60) }}
+    where {{ rows_to_compute(lookback=59) }}
 
 ),
 
@@ -50,7 +50,7 @@ prices as (
 
     from {{ ref('int_prices') }}
 
-    where {{ rows_to_compute(lookback=60) }}
+    where {{ rows_to_compute(lookback=59) }}
 
 ),
 
