@@ -5,7 +5,8 @@ scikit-learn's HistGradientBoostingRegressor with default parameters, fitted on 
 percentile rank of the forward return among a date's members. It is the yardstick: later learning is judged against its
 share of the truth, and neither it nor the market is tuned (docs/decisions/0013-the-demo-market.md).
 
-`python -m kairos.demo.exam WAREHOUSE MARKET` prints the marks.
+`python -m kairos.demo.exam WAREHOUSE MARKET` prints the marks; `python -m kairos.demo.sittings FOLDER` writes and builds
+the markets of docs/exam.md and prints its tables.
 """
 
 from __future__ import annotations
@@ -18,9 +19,12 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from kairos.statistics import newey_west_error
+
 SPECS = {5: "ml_alpha_xgboost_5d_reg", 20: "ml_alpha_ridge_20d"}  # whose folds the reference learner uses
 FULL_MONTHS = 24  # a fold is marked when its training window is as long as its spec asks for
 LEAST_NAMES = 20
+TRUTH, REFERENCE = "truth", "reference learner"
 # What the reference learner sees: the features of set kairos_23 and these, and the sector of the date as a number.
 FURTHER = ("adv_20", "fundamental_age_days")
 ACCOUNTS = {
@@ -78,6 +82,15 @@ class Mark:
     share: float
     share_low: float
     share_high: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rank ICs of one horizon by date and by who scored; NaN where there is none. `truth` is among them."""
+
+    horizon: int
+    dates: np.ndarray  # (D,) datetime64[D]
+    ics: dict[str, np.ndarray]  # each (D,)
 
 
 @dataclass(frozen=True)
@@ -172,15 +185,6 @@ def rank_ics(scores: np.ndarray, data: Panel) -> np.ndarray:
     return np.array(out)
 
 
-def newey_west_error(series: np.ndarray, lag: int) -> float:
-    """Standard error of the mean, Bartlett kernel."""
-    x = series - series.mean()
-    total = x @ x
-    for k in range(1, min(lag, len(x) - 1) + 1):
-        total += 2 * (1 - k / (lag + 1)) * (x[k:] @ x[:-k])
-    return float(np.sqrt(max(total, 0.0)) / len(x))
-
-
 def mark(who: str, horizon: int, ics: np.ndarray, truth: np.ndarray) -> Mark:
     """The mark of a series of rank ICs, on the dates on which it and the truth's have one."""
     held = np.isfinite(ics) & np.isfinite(truth)
@@ -195,38 +199,43 @@ def mark(who: str, horizon: int, ics: np.ndarray, truth: np.ndarray) -> Mark:
 
 
 def examine(warehouse: Path, market: Path, horizons: tuple[int, ...] = (5, 20)) -> list[Mark]:
-    """Marks of the truth, the reference learner and every alpha of the warehouse whose horizon is asked for.
+    """Marks of the truth, the reference learner and every alpha of the warehouse at each horizon.
 
     Args:
         warehouse: DuckDB file with features, labels and folds; alphas are marked where `ml.ml_predictions` exists.
         market: the demo market it was built from.
     """
-    marks = []
+    return [found for horizon in horizons for found in marks_of(series(warehouse, market, horizon))]
+
+
+def marks_of(found: Series) -> list[Mark]:
+    """The mark of each who scored."""
+    return [mark(who, found.horizon, ics, found.ics[TRUTH]) for who, ics in found.ics.items()]
+
+
+def series(warehouse: Path, market: Path, horizon: int) -> Series:
+    """Rank ICs of the truth, the reference learner and every alpha, on the dates of the test
+    windows of the reference learner, where there is somebody to compare the others with."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         connection.execute("set enable_progress_bar = false")
-        has_alphas = connection.execute(
-            "select count(*) > 0 from information_schema.tables where table_schema = 'ml'"
-            " and table_name = 'ml_predictions'"
-        ).fetchone()[0]
-        for horizon in horizons:
-            data = panel(connection, market, horizon)
-            reference = reference_scores(connection, data, horizon)
-            # the truth is marked on the dates of the test windows, where there is somebody to compare it with
-            truth = rank_ics(np.where(np.isfinite(reference), data.truth, np.nan), data)
-            marks.append(mark("truth", horizon, truth, truth))
-            marks.append(mark("reference learner", horizon, rank_ics(reference, data), truth))
-            for name, scores in alpha_scores(connection, data, horizon) if has_alphas else []:
-                marks.append(mark(name, horizon, rank_ics(scores, data), truth))
-    return marks
+        data = panel(connection, market, horizon)
+        reference = reference_scores(connection, data, horizon)
+        scores = {TRUTH: data.truth, REFERENCE: reference} | alpha_scores(connection, data)
+    marked = np.isfinite(reference)
+    ics = {who: rank_ics(np.where(marked, values, np.nan), data) for who, values in scores.items()}
+    return Series(horizon, np.array([data.dates[group.start] for group in by_date(data.dates)]), ics)
 
 
-def alpha_scores(connection: duckdb.DuckDBPyConnection, data: Panel, horizon: int) -> list[tuple[str, np.ndarray]]:
-    """Scores of the warehouse's alphas of a horizon, on the panel's rows."""
-    names = connection.execute(
-        "select distinct alpha_name from ml.ml_predictions where horizon_days = ? order by all", [horizon]
-    ).fetchall()
+def alpha_scores(connection: duckdb.DuckDBPyConnection, data: Panel) -> dict[str, np.ndarray]:
+    """Scores of the warehouse's alphas on the panel's rows, by name; none where it has no predictions."""
+    if not connection.execute(
+        "select count(*) > 0 from information_schema.tables where table_schema = 'ml'"
+        " and table_name = 'ml_predictions'"
+    ).fetchone()[0]:
+        return {}
+    names = connection.execute("select distinct alpha_name from ml.ml_predictions order by all").fetchall()
     key = np.rec.fromarrays([data.dates.astype(np.int64), data.securities])
-    found = []
+    found = {}
     for (name,) in names:
         rows = connection.execute(
             "select as_of_date, security_id, score from ml.ml_predictions where alpha_name = ? and is_out_of_sample"
@@ -240,7 +249,7 @@ def alpha_scores(connection: duckdb.DuckDBPyConnection, data: Panel, horizon: in
         at = np.searchsorted(key, theirs)
         hit = (at < len(key)) & (key[np.minimum(at, len(key) - 1)] == theirs)
         scores[at[hit]] = np.ma.filled(rows["score"].astype(float), np.nan)[hit]
-        found.append((name, scores))
+        found[name] = scores
     return found
 
 

@@ -27,14 +27,14 @@ SECTORS = {
 }
 SECTOR_WEIGHTS = np.array([0.18, 0.14, 0.14, 0.13, 0.07, 0.07, 0.07, 0.05, 0.11, 0.025, 0.015])
 ETFS = ("XTEK", "XHEA", "XIND", "XCYC", "XDEF", "XENE", "XMAT", "XUTI", "XFIN", "XCOM", "XREA")
-WINNERS, LOSERS = (list(SECTORS).index(name) for name in ("Communication Services", "Real Estate"))
+WINNERS, LOSERS = (list(SECTORS).index(name) for name in ("Basic Materials", "Utilities"))
 
 LIVE_AT_START = 0.78
 DEATHS_A_YEAR = 0.035
 CAUSES = ("merger", "bankruptcy", "voluntary", "regulatory")
 CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)
 SPIN_OFFS_A_YEAR, RENAMES_A_YEAR = 0.004, 0.012  # per company
-SECTOR_REVIEWS = 0.8  # share of the companies whose sector is looked at again in the last third of the market
+SECTOR_REVIEWS, REVIEWS_FROM = 0.95, 0.85  # share of the companies whose sector is looked at again, in the last part of the market
 REUSED_SYMBOLS = 1 / 800  # per company and year
 SHORTEST_LIFE = 60  # sessions
 EXCHANGES, EXCHANGE_WEIGHTS = ("NASDAQ", "NYSE", "NYSEMKT"), (0.48, 0.46, 0.06)
@@ -125,7 +125,7 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
     old_root = ["" if renamed[k] < 0 else short.pop() for k in range(N)]
     moves = np.full(N, -1)
     for k in np.flatnonzero(rng.random(N) < SECTOR_REVIEWS):
-        low, high = max(first[k] + 260, int(T * 0.7)), last[k] - 20
+        low, high = max(first[k] + 260, int(T * REVIEWS_FROM)), last[k] - 20
         if low < high:
             moves[k] = rng.integers(low, high)
 

@@ -85,6 +85,7 @@ class Statements:
     newest: dict[str, np.ndarray]
     missing: dict[str, np.ndarray]
     count_factor: np.ndarray  # 1, or what the vendor multiplied the share counts by
+    split_since: np.ndarray  # new shares per share between the first filing and its amendment, 1 without one
     starts: np.ndarray  # (N + 1,) where each company begins
 
     @classmethod
@@ -120,6 +121,10 @@ class Statements:
             newest=lines(newest, ratios, is_first),
             missing={k: np.concatenate([m[k] for m in missing]) for k in missing[0]},
             count_factor=join(factors),
+            split_since=join([
+                splits_between(market.days, h, h.quarters.filed[rows], h.quarters.amended[rows])
+                for h, rows in zip(histories, kept, strict=True)
+            ]),
             starts=np.append(0, np.cumsum(lengths)),
         )
 
@@ -224,6 +229,14 @@ def gaps(seed: int, h: History, n: int) -> dict[str, np.ndarray]:
     return out
 
 
+def splits_between(days: np.ndarray, h: History, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """New shares per share that took effect after `start` and by `end`, both datetime64[D]; 1 where `end` is NaT."""
+    splits = np.append(1.0, np.cumprod(h.split))
+    dates = days[h.positions].astype("M8[D]")
+    before, after = (splits[np.searchsorted(dates, when.astype("M8[D]"), "right")] for when in (start, end))
+    return np.where(np.isnat(end), 1.0, after / before)
+
+
 def miscounts(seed: int, number: int, n: int) -> np.ndarray:
     """What the vendor multiplied a quarter's share counts by: 1 but for a few."""
     rng = random(seed, number, "counts")
@@ -255,7 +268,7 @@ def statement_rows(days: np.ndarray, histories: list[History], bars: list[Bars],
             whole = before[3][rows] >= 0
             rows, at = rows[whole], at[whole]
         values = aggregated(s, rows, None if is_newest else at, 4 if is_year else 1, before)
-        price = as_traded(days, histories, bars, s, rows, at)
+        price = as_traded(days, histories, bars, s, rows, at, is_newest)
         parts.append((rows, at, dimension, ratios_of(values, price, is_year)))
     rows = np.concatenate([part[0] for part in parts])
     at = np.concatenate([part[1] for part in parts])
@@ -296,6 +309,8 @@ def aggregated(
 ) -> dict[str, np.ndarray]:
     """Lines of the given rows over their last one or four quarters, with the vendor's gaps as NaN.
 
+    An amendment counts shares on the splits of its own date.
+
     at: the versions known on these dates; None = the newest. Flows are summed, levels are the newest quarter's; the
     means of assets, equity and invested capital over the quarters are added as `<line>_mean`.
     """
@@ -304,17 +319,19 @@ def aggregated(
     for lag in range(quarters):
         source = before[lag][rows]
         new = np.ones(rows.size, dtype=bool) if at is None else s.amended[source] <= at
+        split = np.where(new, s.split_since[source], 1.0)
 
         def line(name: str, source=source, new=new) -> np.ndarray:
             values = np.where(new, s.newest[name][source], s.first[name][source])
             return np.where(s.missing[name][source], np.nan, values) if name in s.missing else values
 
-        for name in FLOWS:
-            out[name] = out[name] + line(name) if lag else line(name)
+        flows = {name: line(name) for name in FLOWS}
+        flows["dps"] = flows["dps"] / split
+        out |= {name: out[name] + values if lag else values for name, values in flows.items()}
         if lag == 0:
             out |= {name: line(name) for name in LEVELS}
             factor = s.count_factor[source]
-            out |= {name: np.round(line(name) * factor) for name in ("sharesbas", "shareswa", "shareswadil")}
+            out |= {name: np.round(line(name) * split * factor) for name in ("sharesbas", "shareswa", "shareswadil")}
             out["count_factor"] = factor
         means["assets"].append(line("assets"))
         means["equity"].append(line("equity"))
@@ -375,15 +392,23 @@ def ratios_of(x: dict[str, np.ndarray], price: np.ndarray, is_year: bool) -> dic
 
 
 def as_traded(
-    days: np.ndarray, histories: list[History], bars: list[Bars], s: Statements, rows: np.ndarray, at: np.ndarray
+    days: np.ndarray,
+    histories: list[History],
+    bars: list[Bars],
+    s: Statements,
+    rows: np.ndarray,
+    at: np.ndarray,
+    is_newest: bool,
 ) -> np.ndarray:
-    """The close on or before each row's date, on the splits of the quarter's first filing like its counts; NaN before
-    the first bar."""
+    """The close on or before each row's date, on the splits of the filing its counts are from; NaN before the first
+    bar."""
+    amended = s.amended[rows]
+    counted = np.where(~np.isnat(amended) & (is_newest | (amended <= at)), amended, s.filed[rows])
     out = np.full(rows.size, np.nan)
     for k, (h, b) in enumerate(zip(histories, bars, strict=True)):
         mine = np.flatnonzero(s.owner[rows] == k)
         dates = days[h.positions]
-        bar, filed = (np.searchsorted(dates, when, "right") - 1 for when in (at[mine], s.filed[rows[mine]]))
+        bar, filed = (np.searchsorted(dates, when, "right") - 1 for when in (at[mine], counted[mine]))
         price = h.close[np.maximum(bar, 0)] * b.splits[np.maximum(bar, 0)] / b.splits[np.maximum(filed, 0)]
         out[mine] = np.where(bar >= 0, np.round(price, 3), np.nan)
     return out

@@ -57,10 +57,12 @@ MARKET_VOL = np.array([0.0078, 0.0192])
 SECTOR_VOL = np.array([0.0055, 0.0080])
 OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
+BETA_SPREAD = 0.22
 STRESS_OWN_VOL = 1.3
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
 VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
+EARNINGS_SHOW = 0.028  # of the value, a year, per unit of quality
 HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
 RECLASSIFIED_BEYOND = 0.5  # own log returns since its listing that change what a company is taken for
@@ -147,11 +149,13 @@ def student(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarra
     return rng.standard_t(5, shape) * np.sqrt(3 / 5)
 
 
-def ar1(shocks: np.ndarray, phi: np.ndarray | float, unit: bool = True) -> np.ndarray:
-    """x[t] = phi x[t-1] + shock[t] along the first axis, from 0; `unit` scales to a stationary variance of 1."""
+def ar1(
+    shocks: np.ndarray, phi: np.ndarray | float, unit: bool = True, start: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """x[t] = phi x[t-1] + shock[t] along the first axis, from `start`; `unit` scales to a stationary variance of 1."""
     x = np.empty_like(shocks)
     scale = np.sqrt(1 - np.square(phi)) if unit else 1.0
-    level = np.zeros(shocks.shape[1:])
+    level = np.zeros(shocks.shape[1:]) + start
     for t in range(len(shocks)):
         level = phi * level + scale * shocks[t]
         x[t] = level
@@ -325,51 +329,59 @@ def simulate(world: World, numbers: range) -> States:
     L, n = len(paths.days), len(numbers)
     normal = np.empty((9, L, n))
     shocks = np.empty((L, n))
+    start = np.empty((9, n))
     traits, filings = [], []
     for column, number in enumerate(numbers):
         rng = rng_of(seed, 10, number)
         traits.append(draw_traits(rng))
         normal[:, :, column] = rng.standard_normal((9, L))
         shocks[:, column] = student(rng, L)
+        start[:, column] = rng_of(seed, 13, number).standard_normal(9)
         filings.append(draw_filings(rng_of(seed, 11, number), world, number, traits[-1]))
-    swing = 0.52 * ar1(normal[0], decay_of("vol")) + 0.45 * ar1(normal[8], decay_of("burst"))
+
+    def state(name: str, stream: int) -> np.ndarray:
+        """From its stationary distribution on: at its full spread in every session."""
+        return ar1(normal[stream], decay_of(name), start=start[stream])
+
+    swing = 0.52 * state("vol", 0) + 0.45 * state("burst", 8)
     stress = np.where(paths.regime == 1, STRESS_OWN_VOL, 1.0)[:, None]
     own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.236) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
-    unit = np.clip(own / TYPICAL_SHOCK, -5, 5)
-    x = {
-        "q": ar1(normal[1], decay_of("q")),
-        "z": ar1(normal[2], decay_of("z")),
-        "c": ar1(normal[3], decay_of("c")),
-        "n": ar1(normal[4], decay_of("n")),
-        "m": ar1(unit, decay_of("m")),
-        "s": -ar1(unit, decay_of("s")),
-        "d": mispricing(-VALUE_IGNORES * own + VALUE_NOISE * normal[5], paths.premia["d"]),
-    }
+    news = np.zeros((L, n))
+    for column, filing in enumerate(filings):
+        first, second = reactions(paths.days, filing)
+        np.add.at(news[:, column], first, HEADLINE * filing.headline)
+        by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
+        np.add.at(news[:, column], first, by_day * filing.surprise)
+        np.add.at(news[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
+    unit = np.clip((own + news) / TYPICAL_SHOCK, -5, 5)
+    x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))}
+    x |= {"m": ar1(unit, decay_of("m")), "s": -ar1(unit, decay_of("s"))}
+    usual = np.hypot(VALUE_IGNORES * np.exp(0.236) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
+    x["d"] = mispricing(-VALUE_IGNORES * own + VALUE_NOISE * normal[5], paths.premia["d"], start[5] * usual)
     x["dq"] = x["d"] * x["q"]
     drift = sum(paths.premia[name][:, None] * x[name] for name in PREMIA)
     expected = sum(paths.loadings[name][:, None, :] * x[name][:, :, None] for name in PREMIA)
     horizon = DRIFT * np.array(HORIZONS)
     sector = np.stack([sectors_of(world, number, own[:, k], L) for k, number in enumerate(numbers)], axis=1)
     beta = np.array([t.beta for t in traits])
-    log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + own
+    log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + own + news
     log_return[1:] += drift[:-1]
-    for column, filing in enumerate(filings):
-        first, second = reactions(paths.days, filing)
-        np.add.at(log_return[:, column], first, HEADLINE * filing.headline)
-        by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
-        np.add.at(log_return[:, column], first, by_day * filing.surprise)
-        np.add.at(log_return[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
     return States(
         traits, filings, log_return, own, own_vol, np.exp(expected + horizon) - 1,
         x["d"], x["q"], x["z"], x["c"], x["n"], ar1(normal[6], decay_of("turn")) + 0.6 * normal[7], sector,
     )  # fmt: skip
 
 
-def mispricing(shocks: np.ndarray, speed: np.ndarray) -> np.ndarray:
-    """d: shrinks by what value adapts and by what the price makes good, and takes the shocks of both."""
+def mispricing(shocks: np.ndarray, speed: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """d: shrinks by what value adapts and by what the price makes good, and takes the shocks of both.
+
+    It begins at `start`, which is as large as one shock, scaled to the stationary sum of them.
+    """
     d = np.zeros_like(shocks)
+    keeps = 1 - VALUE_ADAPTS - speed[0]
+    d[0] = start / np.sqrt(1 - keeps**2)
     for t in range(1, len(shocks)):
         d[t] = (1 - VALUE_ADAPTS - speed[t - 1]) * d[t - 1] + shocks[t]
     return d
@@ -384,7 +396,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
     return Traits(
         value_usd=value,
         price=np.exp(np.log(30) + 0.8 * normal[2] - 0.25 * small),
-        beta=float(np.clip(1.0 + 0.32 * normal[3], 0.25, 2.2)),
+        beta=float(np.clip(1.0 + BETA_SPREAD * normal[3], 0.25, 2.2)),
         own_vol=OWN_VOL * np.exp(OWN_VOL_SPREAD * (0.75 * normal[4] + 0.66 * small)),
         half_spread=0.0010 * np.exp(0.9 * small + 0.3 * normal[5]),
         turnover=turnover,
@@ -685,7 +697,7 @@ def statements(
     assets = equity * traits.leverage * np.exp(0.03 * noise[1])
     liabilities = assets - equity
     debt = 0.45 * liabilities
-    net_income = scale / 4 * (traits.earnings_yield + 0.022 * states.q[at, column] + 0.006 * noise[2])
+    net_income = scale / 4 * (traits.earnings_yield + EARNINGS_SHOW * states.q[at, column] + 0.006 * noise[2])
     revenue = scale / 4 * traits.sales_yield * np.exp(0.04 * noise[3]) * (1 + 0.10 * season)
     margin = np.clip(traits.gross_margin + 0.10 * states.z[at, column] + 0.008 * noise[4], 0.03, 0.97)
     liabilities_current = 0.30 * liabilities

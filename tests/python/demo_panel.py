@@ -3,12 +3,13 @@ independent short cut past vendor files and warehouse, for tests of the market i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from kairos.demo.history import History
 from kairos.demo.registry import SECTORS
 from kairos.demo.world import World
 
@@ -25,25 +26,37 @@ STATEMENT = (
 )
 
 
-@dataclass
+LEAKS = ("restated", "same_day", "sector_of_today")
+
+
+@dataclass(frozen=True)
 class DemoPanel:
-    """Arrays (T, N); X: features by name, label and truth by horizon, member: who is ranked."""
+    """Arrays (T, N); X: features by name, label and truth by horizon, member: who is ranked, worth: USD."""
 
     X: dict[str, np.ndarray]
     member: np.ndarray
     label: dict[int, np.ndarray]
     truth: dict[int, np.ndarray]
+    worth: np.ndarray
+    days: np.ndarray
+    histories: list[History]
+
+    def letting_in(self, leak: str) -> DemoPanel:
+        """The same panel with one kind of future in it, of LEAKS."""
+        if leak == "sector_of_today":
+            return replace(self, X=self.X | {"sector": sectors(self.days, self.histories, is_of_today=True)})
+        told = accounts(self.days, self.histories, **{leak: True})
+        return replace(self, X=self.X | with_worth(told, self.worth))
 
 
-def read(world: World, restated: bool = False, same_day: bool = False, sector_of_today: bool = False) -> DemoPanel:
-    """The panel of a world; the three switches let the future in."""
+def read(world: World) -> DemoPanel:
+    """The panel of a world, as anybody could have known it."""
     T, N = world.T, world.market.size
     days = world.market.days
-    tr, close, dollars, worth, sector = np.full((5, T, N), np.nan)
+    histories = [history for chunk in world.chunks for history in world.histories(chunk)]
+    tr, close, dollars, worth = np.full((4, T, N), np.nan)
     truth = dict(zip(HORIZONS, np.full((len(HORIZONS), T, N), np.nan), strict=True))
-    known_items = (*STATEMENT, "age")
-    S = dict(zip(known_items, np.full((len(known_items), T, N), np.nan), strict=True))
-    for history in (h for chunk in world.chunks for h in world.histories(chunk)):
+    for history in histories:
         k, at = history.number, history.positions
         growth = (history.close * history.split + history.dividend + history.spin_off_value)[1:] / history.close[:-1]
         tr[at, k] = np.cumprod(np.r_[1.0, growth])
@@ -51,7 +64,35 @@ def read(world: World, restated: bool = False, same_day: bool = False, sector_of
         worth[at, k] = history.close * history.shares
         for h, column in HORIZONS.items():
             truth[h][at, k] = history.expected[:, column]
-        quarters = history.quarters
+    held = pd.DataFrame(tr).ffill(limit=5)
+    r = held.pct_change(fill_method=None)
+    market = pd.Series(world.market.spy["close"]).pct_change()
+    X = {f"ret_{n}d": held / held.shift(n) - 1 for n in (5, 21, 63, 126, 252)}
+    X["mom_12_1"] = held.shift(21) / held.shift(252) - 1
+    X |= {f"vol_{n}": r.rolling(n).std() for n in (21, 63)}
+    for n in (63, 252):
+        co = r.mul(market, axis=0).rolling(n).mean() - r.rolling(n).mean().mul(market.rolling(n).mean(), axis=0)
+        X[f"beta_{n}d"] = co.div(market.rolling(n).var(ddof=0), axis=0)
+    X["adv_20"] = pd.DataFrame(dollars).rolling(20, min_periods=15).mean()
+    X = {name: x.to_numpy() for name, x in X.items()}
+    X |= {"sector": sectors(days, histories)} | with_worth(accounts(days, histories), worth)
+    member = (X["adv_20"] >= 1e6) & (close >= 1) & np.isfinite(X["ret_252d"]) & (dollars > 0)
+    label = {}
+    for h in HORIZONS:
+        label[h] = np.full((T, N), np.nan)
+        label[h][: T - 1 - h] = held.to_numpy()[1 + h :] / tr[1 : T - h] - 1
+    return DemoPanel(X, member, label, truth, worth, days, histories)
+
+
+def accounts(
+    days: np.ndarray, histories: list[History], restated: bool = False, same_day: bool = False
+) -> dict[str, np.ndarray]:
+    """(T, N) of the newest quarter usable at each close, by name: from the session after its filing's date on."""
+    T, N = len(days), len(histories)
+    known_items = (*STATEMENT, "age")
+    S = dict(zip(known_items, np.full((len(known_items), T, N), np.nan), strict=True))
+    for history in histories:
+        k, quarters = history.number, history.quarters
         items = {name: pd.Series(x) for name, x in (quarters.restated if restated else quarters.items).items()}
         ttm = {name: x.rolling(4).sum() for name, x in items.items()}
         average = {name: (x + x.shift(4)) / 2 for name, x in items.items()}
@@ -73,31 +114,23 @@ def read(world: World, restated: bool = False, same_day: bool = False, sector_of
                 for name, x in values.items():
                     S[name][usable[j] :, k] = x[j]
                 S["age"][usable[j] :, k] = (days[usable[j] :] - quarters.filed[j]).astype(int)
-        known = [(0, *history.snapshot)] if sector_of_today else history.sectors
+    return S
+
+
+def with_worth(told: dict[str, np.ndarray], worth: np.ndarray) -> dict[str, np.ndarray]:
+    """Accounts with the two that stand against the market value in their place."""
+    yields = {"earnings_yield": told["net_income"] / worth, "book_to_market": told["equity"] / worth}
+    return yields | {name: x for name, x in told.items() if name not in ("net_income", "equity")}
+
+
+def sectors(days: np.ndarray, histories: list[History], is_of_today: bool = False) -> np.ndarray:
+    """(T, N) the sector known at each close, as its place in the alphabet."""
+    out = np.full((len(days), len(histories)), np.nan)
+    for history in histories:
+        known = [(0, *history.snapshot)] if is_of_today else history.sectors
         for position, name, _ in known:
-            sector[position + (position > at[0]) :, k] = list(SECTORS).index(name)
-    held = pd.DataFrame(tr).ffill(limit=5)
-    r = held.pct_change(fill_method=None)
-    market = pd.Series(world.market.spy["close"]).pct_change()
-    X = {f"ret_{n}d": held / held.shift(n) - 1 for n in (5, 21, 63, 126, 252)}
-    X["mom_12_1"] = held.shift(21) / held.shift(252) - 1
-    X |= {f"vol_{n}": r.rolling(n).std() for n in (21, 63)}
-    for n in (63, 252):
-        co = r.mul(market, axis=0).rolling(n).mean() - r.rolling(n).mean().mul(market.rolling(n).mean(), axis=0)
-        X[f"beta_{n}d"] = co.div(market.rolling(n).var(ddof=0), axis=0)
-    X["adv_20"] = pd.DataFrame(dollars).rolling(20, min_periods=15).mean()
-    X = {name: x.to_numpy() for name, x in X.items()}
-    X |= {
-        "earnings_yield": S.pop("net_income") / worth,
-        "book_to_market": S.pop("equity") / worth,
-        "sector": sector,
-    } | S
-    member = (X["adv_20"] >= 1e6) & (close >= 1) & np.isfinite(X["ret_252d"]) & (dollars > 0)
-    label = {}
-    for h in HORIZONS:
-        label[h] = np.full((T, N), np.nan)
-        label[h][: T - 1 - h] = held.to_numpy()[1 + h :] / tr[1 : T - h] - 1
-    return DemoPanel(X, member, label, truth)
+            out[position + (position > history.positions[0]) :, history.number] = sorted(SECTORS).index(name)
+    return out
 
 
 def ranks(values: np.ndarray, member: np.ndarray) -> np.ndarray:
@@ -108,8 +141,8 @@ def ranks(values: np.ndarray, member: np.ndarray) -> np.ndarray:
 def rank_ics(score: np.ndarray, panel: DemoPanel, horizon: int) -> np.ndarray:
     """(T,) Spearman correlations per session with 20 names or more."""
     both = panel.member & np.isfinite(score) & np.isfinite(panel.label[horizon])
-    a, b = ranks(score, both), ranks(panel.label[horizon], both)
-    a, b = (x - np.nanmean(x, axis=1, keepdims=True) for x in (a, b))
+    n = np.maximum(both.sum(axis=1, keepdims=True), 1)
+    a, b = (ranks(x, both) - (n + 1) / (2 * n) for x in (score, panel.label[horizon]))
     with np.errstate(invalid="ignore", divide="ignore"):
         ic = np.nansum(a * b, axis=1) / np.sqrt(np.nansum(a * a, axis=1) * np.nansum(b * b, axis=1))
     return np.where(both.sum(axis=1) >= 20, ic, np.nan)

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 
 import duckdb
+import numpy as np
+import pandas as pd
 import pytest
 
 from kairos.demo import write_market
+from kairos.demo.exam import examine, series
 
 ROOT = Path(__file__).resolve().parents[2]
 SECURITIES, YEARS = 40, 4
@@ -115,6 +118,33 @@ def test_no_published_mart_is_empty(house):
     assert len(marts) >= 16
     empty = [mart for (mart,) in marts if house.query(f"select count(*) from marts.{mart}") == [(0,)]]
     assert not empty
+
+
+def test_the_exam_marks_this_warehouse(house):
+    """Rank ICs of truth and alphas, worked out by pandas from the tables and truth.parquet; the learner's are there."""
+    found = series(house.folder / "kairos.duckdb", house.market, 5)
+    with duckdb.connect(str(house.folder / "kairos.duckdb"), read_only=True) as connection:
+        labels = connection.sql(
+            "select as_of_date as date, security_id, ticker, fwd_ret_5d from labels.labels"
+            " join intermediate.int_prices using (as_of_date, security_id)"
+            " join intermediate.int_universe using (as_of_date, security_id) where is_member"
+        ).df()
+        alphas = connection.sql("select as_of_date as date, security_id, alpha_name, score from ml.ml_predictions").df()
+    rows = labels.merge(pd.read_parquet(house.market / "truth.parquet"), on=["date", "ticker"])
+    scores = {name: rows.merge(told, on=["date", "security_id"]) for name, told in alphas.groupby("alpha_name")}
+    scores["truth"] = rows.assign(score=rows.expected_fwd_ret_5d)
+    assert set(scores) | {"reference learner"} == set(found.ics)
+    is_marked = np.isfinite(found.ics["reference learner"])
+    assert is_marked.sum() > 200
+    for name, told in scores.items():
+        told = told.dropna(subset=["score", "fwd_ret_5d"])
+        ics = told.groupby("date")[["score", "fwd_ret_5d"]].corr(method="spearman").iloc[::2, 1].droplevel(1)
+        expected = ics.reindex(found.dates[is_marked]).to_numpy()
+        np.testing.assert_allclose(found.ics[name][is_marked], expected, rtol=0, atol=1e-12)
+    marks = {(found.who, found.horizon): found for found in examine(house.folder / "kairos.duckdb", house.market)}
+    assert marks["truth", 5].share == 1
+    assert marks["truth", 5].dates == is_marked.sum()
+    assert marks["truth", 5].rank_ic == pytest.approx(np.nanmean(found.ics["truth"]))
 
 
 def test_second_build_gives_the_same_bytes_while_bi_reads(house):

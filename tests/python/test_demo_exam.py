@@ -6,17 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kairos.demo.exam import by_date, mark, newey_west_error, percentile_ranks, table
-
-
-def test_newey_west_is_the_quadratic_form():
-    """The error of a mean is sqrt(1' W x x' 1) / n with Bartlett weights, written out as a matrix."""
-    x = np.random.default_rng(3).standard_normal(60).cumsum() * 0.1 + np.random.default_rng(4).standard_normal(60)
-    lag = 4
-    distance = np.abs(np.subtract.outer(np.arange(60), np.arange(60)))
-    weights = np.clip(1 - distance / (lag + 1), 0, None)
-    centred = x - x.mean()
-    assert newey_west_error(x, lag) == pytest.approx(np.sqrt(centred @ weights @ centred) / 60, rel=1e-12)
+from kairos.demo.exam import by_date, mark, percentile_ranks, table
 
 
 def test_percentile_ranks_are_those_of_pandas_within_dates():

@@ -45,10 +45,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def test_same_seed_same_bytes_for_any_number_of_workers(tmp_path):
-    one, two = (write_market(tmp_path / f"w{n}", 120, 1, workers=n) for n in (1, 2))
-    assert digests(one) == digests(two)
-    other = digests(write_market(tmp_path / "seed", 120, 1, seed=8, workers=1))
-    assert [name for name, digest in other.items() if digest == digests(one)[name]] == ["basis.csv", "market.csv"]
+    """Four groups of companies: on 8 workers each has its own."""
+    one, *others = (digests(write_market(tmp_path / f"w{n}", 160, 1, workers=n)) for n in (1, 2, 8))
+    assert others == [one, one]
+    other = digests(write_market(tmp_path / "seed", 160, 1, seed=8, workers=1))
+    assert [name for name, digest in other.items() if digest == one[name]] == ["basis.csv", "market.csv"]
 
 
 def test_a_group_does_not_depend_on_the_others():
@@ -247,6 +248,21 @@ def test_most_recent_rows_are_the_newest_values_of_every_quarter(small):
     for item in ("revenue", "netinc", "assets", "equity", "ncfo"):
         pd.testing.assert_series_equal(both[item], both[f"{item}_mr"], check_names=False)
     assert len(recent) == reported.groupby(["ticker", "reportperiod"]).ngroups
+
+
+def test_an_amendment_counts_shares_on_the_splits_of_its_date(default):
+    x = read(default, "sharadar/SF1").query("dimension == 'ARQ'").sort_values(["ticker", "reportperiod", "datekey"])
+    splits = read(default, "sharadar/ACTIONS").query("action == 'split'")
+    pairs = x.drop_duplicates(["ticker", "reportperiod"]).merge(
+        x[x.duplicated(["ticker", "reportperiod"])], on=["ticker", "reportperiod"], suffixes=("", "_amended")
+    )
+    between = []
+    for row in pairs.itertuples():
+        mine = splits[(splits.ticker == row.ticker) & (splits.date > row.datekey) & (splits.date <= row.datekey_amended)]
+        between.append(mine.value.prod())
+    assert len(set(between)) > 3, "some were split in between"
+    np.testing.assert_allclose(pairs.sharesbas_amended, pairs.sharesbas * between, rtol=1e-3, atol=1)
+    np.testing.assert_allclose(pairs.eps_amended, pairs.netinccmn_amended / pairs.shareswa_amended, atol=5.1e-4)
 
 
 def test_tickers_of_a_date_follow_from_the_actions(small, default):
