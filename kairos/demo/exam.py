@@ -5,8 +5,8 @@ scikit-learn's HistGradientBoostingRegressor with default parameters, fitted on 
 percentile rank of the forward return among a date's members. It is the yardstick: later learning is judged against its
 share of the truth, and neither it nor the market is tuned (docs/decisions/0013-the-demo-market.md).
 
-`python -m kairos.demo.exam WAREHOUSE MARKET` prints the marks; `python -m kairos.demo.sittings FOLDER` writes and builds
-the markets of docs/exam.md and prints its tables.
+`python -m kairos.demo.exam WAREHOUSE MARKET` prints the marks; `python -m kairos.demo.sittings FOLDER` writes and
+builds the markets of docs/exam.md and prints its tables.
 """
 
 from __future__ import annotations
@@ -229,8 +229,7 @@ def series(warehouse: Path, market: Path, horizon: int) -> Series:
 def alpha_scores(connection: duckdb.DuckDBPyConnection, data: Panel) -> dict[str, np.ndarray]:
     """Scores of the warehouse's alphas on the panel's rows, by name; none where it has no predictions."""
     if not connection.execute(
-        "select count(*) > 0 from information_schema.tables where table_schema = 'ml'"
-        " and table_name = 'ml_predictions'"
+        "select count(*) > 0 from information_schema.tables where table_schema = 'ml' and table_name = 'ml_predictions'"
     ).fetchone()[0]:
         return {}
     names = connection.execute("select distinct alpha_name from ml.ml_predictions order by all").fetchall()

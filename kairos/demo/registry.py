@@ -25,16 +25,17 @@ SECTORS = {
     "Communication Services": ("Entertainment", "Telecom Services"),
     "Real Estate": ("REIT - Office", "REIT - Retail"),
 }
-SECTOR_WEIGHTS = np.array([0.18, 0.14, 0.14, 0.13, 0.07, 0.07, 0.07, 0.05, 0.11, 0.025, 0.015])
+SECTOR_WEIGHTS = np.array([0.18, 0.14, 0.14, 0.13, 0.08, 0.08, 0.03, 0.03, 0.11, 0.045, 0.035])
 ETFS = ("XTEK", "XHEA", "XIND", "XCYC", "XDEF", "XENE", "XMAT", "XUTI", "XFIN", "XCOM", "XREA")
 WINNERS, LOSERS = (list(SECTORS).index(name) for name in ("Basic Materials", "Utilities"))
 
-LIVE_AT_START = 0.78
+LIVE_AT_START = 0.82
 DEATHS_A_YEAR = 0.035
 CAUSES = ("merger", "bankruptcy", "voluntary", "regulatory")
 CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)
 SPIN_OFFS_A_YEAR, RENAMES_A_YEAR = 0.004, 0.012  # per company
-SECTOR_REVIEWS, REVIEWS_FROM = 0.95, 0.85  # share of the companies whose sector is looked at again, in the last part of the market
+# Share of the companies whose sector is looked at again, and the share of the market's span after which that happens.
+SECTOR_REVIEWS, REVIEWS_FROM = 1.0, 0.85
 REUSED_SYMBOLS = 1 / 800  # per company and year
 SHORTEST_LIFE = 60  # sessions
 EXCHANGES, EXCHANGE_WEIGHTS = ("NASDAQ", "NYSE", "NYSEMKT"), (0.48, 0.46, 0.06)

@@ -121,10 +121,12 @@ class Statements:
             newest=lines(newest, ratios, is_first),
             missing={k: np.concatenate([m[k] for m in missing]) for k in missing[0]},
             count_factor=join(factors),
-            split_since=join([
-                splits_between(market.days, h, h.quarters.filed[rows], h.quarters.amended[rows])
-                for h, rows in zip(histories, kept, strict=True)
-            ]),
+            split_since=join(
+                [
+                    splits_between(market.days, h, h.quarters.filed[rows], h.quarters.amended[rows])
+                    for h, rows in zip(histories, kept, strict=True)
+                ]
+            ),
             starts=np.append(0, np.cumsum(lengths)),
         )
 

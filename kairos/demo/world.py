@@ -57,19 +57,19 @@ MARKET_VOL = np.array([0.0078, 0.0192])
 SECTOR_VOL = np.array([0.0055, 0.0080])
 OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
-BETA_SPREAD = 0.22
+BETA_SPREAD = 0.12
 STRESS_OWN_VOL = 1.3
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
 VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
-EARNINGS_SHOW = 0.028  # of the value, a year, per unit of quality
-HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 8, "vol": 50, "burst": 3, "turn": 15}
-TYPICAL_SHOCK = 0.018  # own shocks in units of this move the states m and s
-RECLASSIFIED_BEYOND = 0.5  # own log returns since its listing that change what a company is taken for
+EARNINGS_SHOW = 0.034  # of the value, a year, per unit of quality
+HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 10, "vol": 50, "burst": 3, "turn": 15}
+TYPICAL_SHOCK, LARGEST_SHOCK = 0.018, 9  # own shocks in units of the first, cut at the second, move the states m and s
+RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what a company is taken for
 # Reactions to a filing: to its headline, which shows in no statement, on the first session, and to the surprise in its
 # accounts, at once by day and on the second session for what comes in the evening: inside the window of a label decided
 # on the filing's own date, and over before a filing known by its date alone may be used.
-HEADLINE, POP_DAY, POP_EVENING = 0.035, 0.035, 0.055
+HEADLINE, POP_DAY, POP_EVENING = 0.025, 0.040, 0.070
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00095, 0.02, (1.0, 1.4)),
-    "q": Premium(0.00031, 0.02, (0.9, 1.5)),
-    "m": Premium(0.00021, 0.02, (1.1, 0.0)),
-    "s": Premium(0.00080, 0.02, (0.9, 1.5)),
-    "c": Premium(-0.00007),
-    "n": Premium(0.00007),
-    "dq": Premium(0.00055, 0.02),
-    "z": Premium(0.00028, 0.0, (1.0, 1.0), 0.3),
+    "d": Premium(0.00057, 0.05, (1.0, 1.4)),
+    "q": Premium(0.00033, 0.05, (0.9, 1.5)),
+    "m": Premium(0.00009, 0.05, (1.1, 0.0)),
+    "s": Premium(0.00078, 0.05, (0.9, 1.5)),
+    "c": Premium(-0.00005),
+    "n": Premium(0.00005),
+    "dq": Premium(0.00028, 0.05),
+    "z": Premium(0.00020, 0.0, (1.0, 1.0), 0.3),
 }
 
 
@@ -149,9 +149,7 @@ def student(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarra
     return rng.standard_t(5, shape) * np.sqrt(3 / 5)
 
 
-def ar1(
-    shocks: np.ndarray, phi: np.ndarray | float, unit: bool = True, start: np.ndarray | float = 0.0
-) -> np.ndarray:
+def ar1(shocks: np.ndarray, phi: np.ndarray | float, unit: bool = True, start: np.ndarray | float = 0.0) -> np.ndarray:
     """x[t] = phi x[t-1] + shock[t] along the first axis, from `start`; `unit` scales to a stationary variance of 1."""
     x = np.empty_like(shocks)
     scale = np.sqrt(1 - np.square(phi)) if unit else 1.0
@@ -355,7 +353,7 @@ def simulate(world: World, numbers: range) -> States:
         by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
         np.add.at(news[:, column], first, by_day * filing.surprise)
         np.add.at(news[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
-    unit = np.clip((own + news) / TYPICAL_SHOCK, -5, 5)
+    unit = np.clip((own + news) / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
     x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))}
     x |= {"m": ar1(unit, decay_of("m")), "s": -ar1(unit, decay_of("s"))}
     usual = np.hypot(VALUE_IGNORES * np.exp(0.236) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
@@ -364,7 +362,7 @@ def simulate(world: World, numbers: range) -> States:
     drift = sum(paths.premia[name][:, None] * x[name] for name in PREMIA)
     expected = sum(paths.loadings[name][:, None, :] * x[name][:, :, None] for name in PREMIA)
     horizon = DRIFT * np.array(HORIZONS)
-    sector = np.stack([sectors_of(world, number, own[:, k], L) for k, number in enumerate(numbers)], axis=1)
+    sector = np.stack([sectors_of(world, number, own[:, k] + news[:, k], L) for k, number in enumerate(numbers)], axis=1)
     beta = np.array([t.beta for t in traits])
     log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + own + news
     log_return[1:] += drift[:-1]
@@ -407,7 +405,7 @@ def draw_traits(rng: np.random.Generator) -> Traits:
         book_yield=0.45 * np.exp(0.10 * normal[10]),
         leverage=1.8 + 0.8 * np.exp(0.15 * normal[11]),
         gross_margin=0.40 + 0.02 * normal[12],
-        current_ratio=1.7 * np.exp(0.12 * normal[13]),
+        current_ratio=1.7 * np.exp(0.06 * normal[13]),
         short_base=0.028 * np.exp(0.5 * rng.standard_normal()),
         held_base=float(np.clip(0.62 - 0.12 * small + 0.1 * rng.standard_normal(), 0.05, 0.95)),
         lag=int(rng.integers(24, 43)),

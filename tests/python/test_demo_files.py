@@ -258,8 +258,8 @@ def test_an_amendment_counts_shares_on_the_splits_of_its_date(default):
     )
     between = []
     for row in pairs.itertuples():
-        mine = splits[(splits.ticker == row.ticker) & (splits.date > row.datekey) & (splits.date <= row.datekey_amended)]
-        between.append(mine.value.prod())
+        since = splits.date.between(row.datekey, row.datekey_amended, inclusive="right")
+        between.append(splits[(splits.ticker == row.ticker) & since].value.prod())
     assert len(set(between)) > 3, "some were split in between"
     np.testing.assert_allclose(pairs.sharesbas_amended, pairs.sharesbas * between, rtol=1e-3, atol=1)
     np.testing.assert_allclose(pairs.eps_amended, pairs.netinccmn_amended / pairs.shareswa_amended, atol=5.1e-4)
