@@ -54,7 +54,7 @@ CHUNK = 50  # companies simulated together; no number depends on it
 DRIFT = 0.00025
 STAY = np.array([1 - 1 / 260, 1 - 1 / 55])  # regimes: calm, stress
 MARKET_VOL = np.array([0.0078, 0.0192])
-SECTOR_VOL = np.array([0.0055, 0.0080])
+SECTOR_VOL = np.array([0.0060, 0.0088])
 OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
 BETA_SPREAD = 0.12
@@ -353,7 +353,8 @@ def simulate(world: World, numbers: range) -> States:
         by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
         np.add.at(news[:, column], first, by_day * filing.surprise)
         np.add.at(news[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
-    unit = np.clip((own + news) / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
+    moves = own + news
+    unit = np.clip(moves / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
     x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))}
     x |= {"m": ar1(unit, decay_of("m")), "s": -ar1(unit, decay_of("s"))}
     usual = np.hypot(VALUE_IGNORES * np.exp(0.236) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
@@ -362,9 +363,9 @@ def simulate(world: World, numbers: range) -> States:
     drift = sum(paths.premia[name][:, None] * x[name] for name in PREMIA)
     expected = sum(paths.loadings[name][:, None, :] * x[name][:, :, None] for name in PREMIA)
     horizon = DRIFT * np.array(HORIZONS)
-    sector = np.stack([sectors_of(world, number, own[:, k] + news[:, k], L) for k, number in enumerate(numbers)], axis=1)
+    sector = np.stack([sectors_of(world, number, moves[:, k], L) for k, number in enumerate(numbers)], axis=1)
     beta = np.array([t.beta for t in traits])
-    log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + own + news
+    log_return = DRIFT + beta * paths.market[:, None] + np.take_along_axis(paths.sectors, sector, axis=1) + moves
     log_return[1:] += drift[:-1]
     return States(
         traits, filings, log_return, own, own_vol, np.exp(expected + horizon) - 1,
