@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from demo_panel import LEAKS, learn, rank_ics, ranks, read
 
-from kairos.demo.world import HORIZONS, PREMIA, loadings, world
+from kairos.demo.history import HORIZONS
+from kairos.demo.parameters import PREMIA
+from kairos.demo.paths import loadings
+from kairos.demo.world import world
 from kairos.statistics import newey_west_error
 
 FIRST_TEST = 252 + 504  # a year of history, two of training
