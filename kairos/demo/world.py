@@ -24,7 +24,7 @@ exp(E[log return | close of t]) - 1. It is the best there is for ranks: a name's
 not a median, is not in it. Expectations over the regime's path are exact (two-state chain, `loadings`).
 Filings still to come and the second session of a reaction are not in it, nor a takeover before it is announced.
 
-Parameters are in kairos/demo/parameters.py, shared paths in paths.py, states and returns in states.py, and what the world
+Parameters are in kairos/demo/parameters.py, shared paths in paths.py, states and returns in states.py, what the world
 sees of a company in companies.py.
 """
 
