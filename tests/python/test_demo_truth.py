@@ -65,8 +65,8 @@ def test_restated_values_served_early_bite(default, reference):
 
 
 def test_a_filing_on_its_own_date_tells_the_next_days(default):
-    """The current ratio of a filing against its company's usual one, on the first date on which it may be used: today, or
-    from the next session on, when the move it tells of is over."""
+    """The current ratio of a filing against its company's usual one, on the first date on which it may be used: today,
+    or from the next session on, when the move it tells of is over."""
     found = []
     for panel in (default.letting_in("same_day"), default):
         ratio = pd.DataFrame(np.log(panel.X["current_ratio"]))
@@ -133,7 +133,8 @@ def test_no_visible_group_of_a_null_market_ranks_above_another(nulls):
                 errors.append(newey_west_error(excess, 4))
             z[name, group] = np.mean(means) / np.sqrt(np.sum(np.square(errors))) * len(means)
     assert max(abs(value) for value in z.values()) < 4, z
-    assert np.mean(np.square(list(z.values()))) < 2, z  # 1 for normal ones; columns go together
+    # 1 on average; columns go together, like seven independent ones: chi-square of 7 leaves 3 x 7 in one case of 200
+    assert np.mean(np.square(list(z.values()))) < 3, z
 
 
 def test_loadings_are_the_mean_of_many_futures():
