@@ -148,6 +148,18 @@ LEAKS = (
         "test_stg_sharadar__fundamentals__as_reported_quarters_and_nothing_else",
     ),
     Leak(
+        "restated values stand under the first filing's date, by the switch for it",
+        "var restatement_policy is as_filed, and most_recent is for comparison only",
+        (
+            (
+                f"{STAGING}/sharadar/stg_sharadar__fundamentals.sql",
+                "set is_most_recent = setting('restatement_policy') == 'most_recent'",
+                "set is_most_recent = true",
+            ),
+        ),
+        Proof("stg_sharadar__fundamentals+,+feat_fundamental", "feat_fundamental", in_season=True),
+    ),
+    Leak(
         "a restatement changes the sums before it",
         "restatements are versions, each from when it was known",
         (
