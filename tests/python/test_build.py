@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
-import pandas as pd
 import pytest
 
 from kairos.demo import write_market
@@ -130,7 +129,8 @@ def test_the_exam_marks_this_warehouse(house):
             " join intermediate.int_universe using (as_of_date, security_id) where is_member"
         ).df()
         alphas = connection.sql("select as_of_date as date, security_id, alpha_name, score from ml.ml_predictions").df()
-    rows = labels.merge(pd.read_parquet(house.market / "truth.parquet"), on=["date", "ticker"])
+    truth = duckdb.sql(f"from '{house.market}/truth.parquet'").df()
+    rows = labels.merge(truth, on=["date", "ticker"])
     scores = {name: rows.merge(told, on=["date", "security_id"]) for name, told in alphas.groupby("alpha_name")}
     scores["truth"] = rows.assign(score=rows.expected_fwd_ret_5d)
     assert set(scores) | {"reference learner"} == set(found.ics)
