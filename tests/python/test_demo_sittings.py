@@ -1,0 +1,59 @@
+"""The tables of the exam from series that are known, and series that survive the way through a file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kairos.demo import sittings
+from kairos.demo.exam import REFERENCE, TRUTH, Series
+from kairos.statistics import newey_west_error
+
+DATES = np.arange("2021-12-20", "2022-01-09", dtype="datetime64[D]")
+
+
+def sitting(level: float) -> sittings.Sitting:
+    """Ten dates in each of two years; the first has no mark. Under every leak the learner gains 0.01."""
+    truth = 0.08 + 0.01 * np.cos(np.arange(20))
+    learner = level * truth
+    learner[0] = np.nan
+    honest = {h: Series(h, DATES, {TRUTH: truth, REFERENCE: learner, "alpha": truth / 4}) for h in (5, 20)}
+    return sittings.Sitting(honest, {leak: Series(5, DATES, {REFERENCE: learner + 0.01}) for leak in sittings.LEAKS})
+
+
+def test_a_series_survives_its_file():
+    found = sitting(0.5).honest[5]
+    again = sittings.from_json(sittings.as_json(found))
+    assert again.horizon == 5
+    np.testing.assert_array_equal(again.dates, found.dates)
+    for who, ics in found.ics.items():
+        np.testing.assert_array_equal(again.ics[who], ics)
+
+
+def test_pooled_markets_are_independent():
+    """The error of a mean of two independent means is half the root of the sum of their squared errors."""
+    x, y = np.random.default_rng(1).standard_normal((2, 50))
+    mean, low, high = sittings.pooled([np.append(x, np.nan), y], 4)
+    error = np.hypot(newey_west_error(x, 4), newey_west_error(y, 4)) / 2
+    assert (mean, low, high) == pytest.approx(
+        ((x.mean() + y.mean()) / 2, *((x.mean() + y.mean()) / 2 + 1.96 * error * k for k in (-1, 1)))
+    )
+
+
+def test_an_interval_over_markets_is_students():
+    assert sittings.over_markets([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 4.302653 / 3**0.5, 2 + 4.302653 / 3**0.5))
+
+
+def test_tables_hold_every_score_leak_and_year():
+    two = {7: sitting(0.5), 1: sitting(0.7)}
+    marks = sittings.marks_table(two)
+    assert marks.count("| reference learner |") == 4
+    assert "| 0.50 (0.50 to 0.50) |" in marks
+    assert "| 0.70 (0.70 to 0.70) |" in marks
+    rises = sittings.leaks_table(two).splitlines()
+    assert rises[0] == "| let in | all seeds (95%) | seed 7 | seed 1 | 2021 | 2022 |"
+    assert [line.split(" | ")[0].removeprefix("| ") for line in rises[2:]] == list(sittings.LEAKS)
+    assert all(line.count("0.0100 (0.0100 to 0.0100)") == 5 for line in rises[2:])
+    nulls = sittings.nulls_table(list(two.values()))
+    assert TRUTH not in nulls
+    assert nulls.count("| alpha |") == 2
