@@ -1,8 +1,9 @@
-"""The price, momentum, volatility and beta features of real large caps against pandas, from raw files, on all dates.
+"""Price features and indicators of real large caps against pandas and TA-Lib, from the raw files alone, on all dates.
 
 Nothing of the project is used to compute the expectation: bars are placed on the exchange's own calendar (package
 exchange_calendars), a missing bar is carried for at most five sessions, windows are pandas' rolling ones within each
 unbroken run. Names that split after the prices' basis date are among them: their prices must not have moved.
+TA-Lib seeds its averages in another way: those that fade are compared from row 600 of a run, when the seed has faded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
+import talib
 
 ROOT = Path(__file__).resolve().parents[2]
 TOLERANCE = 1e-9
@@ -23,7 +25,13 @@ FEATURES = [
     "vol_20", "vol_21", "vol_63", "vol_blend",
     "atr_14_pct", "bb_width_20", "bb_position_20", "parkinson_21",
     "beta_21d", "beta_63d", "beta_252d", "resid_vol_63d",
+    "rsi_14", "macd_12_26", "macd_signal_9", "macd_hist", "stoch_k_14", "stoch_d_3", "adx_14", "cci_20",
+    "bb_upper_dist_20", "bb_lower_dist_20", "obv_slope_20", "sma_20_dist", "sma_50_dist", "sma_200_dist",
+    "ema_12_dist", "ema_26_dist", "vwap_20_dist", "volume_sma_ratio_20", "volume_trend_20_60",
+    "high_252_dist", "low_252_dist", "amihud_21",
 ]  # fmt: skip
+SEEDED = ["macd_12_26", "macd_signal_9", "macd_hist", "adx_14", "ema_12_dist", "ema_26_dist"]
+SEED_FADED_ROW = 600
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +90,42 @@ def average_true_range(run: pd.DataFrame, n: int) -> pd.Series:
     return pd.Series(means, index=run.index)
 
 
+def indicators(run: pd.DataFrame) -> pd.DataFrame:
+    """Indicators of one unbroken run: TA-Lib where it has the function, pandas elsewhere."""
+    h, low, c, v = (run[name].to_numpy(dtype=float) for name in ["High", "Low", "Close", "Volume"])
+    close, volume = run["Close"], run["Volume"].astype(float)
+    feature = pd.DataFrame(index=run.index)
+    feature["rsi_14"] = talib.RSI(c, 14)
+    fast, slow = talib.EMA(c, 12), talib.EMA(c, 26)
+    feature["macd_12_26"] = (fast - slow) / c
+    feature["macd_signal_9"] = talib.EMA(feature["macd_12_26"].to_numpy(), 9)
+    feature["macd_hist"] = feature["macd_12_26"] - feature["macd_signal_9"]
+    feature["stoch_k_14"], _ = talib.STOCHF(h, low, c, 14, 1)
+    still = pd.Series(talib.MAX(h, 14) == talib.MIN(low, 14), index=run.index)
+    feature["stoch_k_14"] = feature["stoch_k_14"].mask(still)
+    feature["stoch_d_3"] = feature["stoch_k_14"].rolling(3).mean()
+    feature["adx_14"] = talib.ADX(h, low, c, 14)
+    typical = talib.TYPPRICE(h, low, c)
+    feature["cci_20"] = talib.CCI(h, low, c, 20)
+    feature["cci_20"] = feature["cci_20"].mask(talib.MAX(typical, 20) == talib.MIN(typical, 20))
+    mean, deviation = close.rolling(20).mean(), close.rolling(20).std(ddof=0)
+    feature["bb_upper_dist_20"] = (mean + 2 * deviation) / close - 1
+    feature["bb_lower_dist_20"] = (mean - 2 * deviation) / close - 1
+    feature["obv_slope_20"] = talib.LINEARREG_SLOPE(talib.OBV(c, v), 20) / volume.rolling(20).mean()
+    for n in (20, 50, 200):
+        feature[f"sma_{n}_dist"] = c / talib.SMA(c, n) - 1
+    feature["ema_12_dist"], feature["ema_26_dist"] = c / fast - 1, c / slow - 1
+    paid = pd.Series(typical * v, index=run.index).rolling(20).sum()
+    feature["vwap_20_dist"] = close / (paid / volume.rolling(20).sum()) - 1
+    feature["volume_sma_ratio_20"] = volume / volume.rolling(20).mean()
+    feature["volume_trend_20_60"] = volume.rolling(20).mean() / volume.rolling(60).mean() - 1
+    feature["high_252_dist"], feature["low_252_dist"] = c / talib.MAX(h, 252) - 1, c / talib.MIN(low, 252) - 1
+    r = run["Adj Close"] / run["Adj Close"].shift() - 1
+    impact = (r.abs() / (close * volume)).where(volume > 0)
+    feature["amihud_21"] = impact.rolling(21, min_periods=15).mean().where(r.rolling(21).count() == 21) * 1e6
+    return feature
+
+
 def expected(rows: pd.DataFrame, market: pd.Series) -> pd.DataFrame:
     """Features of one security from its dense rows and the market's daily return."""
     runs = []
@@ -125,7 +169,8 @@ def expected(rows: pd.DataFrame, market: pd.Series) -> pd.DataFrame:
             feature[f"beta_{n}d"] = r.rolling(n).cov(paired) / paired.rolling(n).var()
         left = r.rolling(63).var() - feature["beta_63d"] ** 2 * m.where(r.notna()).rolling(63).var()
         feature["resid_vol_63d"] = np.sqrt(left.clip(lower=0)) * np.sqrt(252)
-        runs.append(feature)
+        row = pd.Series(np.arange(1, len(run) + 1), index=run.index, name="row")
+        runs.append(pd.concat([feature, indicators(run), row], axis=1))
     return pd.concat(runs)
 
 
@@ -139,6 +184,8 @@ def test_every_price_feature_on_every_date(real_market, raw_bars, calendar, buil
         assert got.index.equals(want.index), f"{ticker} has other dates"
         for name in FEATURES:
             a, b = got[name].astype(float), want[name]
+            if name in SEEDED:
+                a, b = a[want["row"] >= SEED_FADED_ROW], b[want["row"] >= SEED_FADED_ROW]
             scale = np.maximum(b.abs(), b.abs().median())
             bad = (a.isna() != b.isna()) | ((a - b).abs() > TOLERANCE * scale)
             compared += len(b)
@@ -156,6 +203,7 @@ def test_null_exactly_where_history_is_too_short(real_market, built):
         "beta_252d": 252, "mom_12_1": 252, "mom_6_1": 126, "mom_3_1": 63, "roc_10d": 10, "roc_20d": 20, "roc_60d": 60,
         "trend_strength_200d": 199, "atr_14_pct": 14, "bb_width_20": 19, "bb_position_20": 19, "parkinson_21": 20,
     }  # fmt: skip
+    first |= {"rsi_14": 14, "stoch_d_3": 15, "adx_14": 27, "macd_signal_9": 33, "amihud_21": 21, "low_252_dist": 251}
     for ticker in ["AAPL", "MSFT", "ORLY", "FAST"]:
         for name, rows in first.items():
             missing = built.loc[ticker, name].isna().to_numpy()
