@@ -18,22 +18,41 @@
 
     Example: {{ "{{ standardised('members', ['net_count', 'net_value']) }}" }} -#}
 {% macro standardised(base, columns, by=['as_of_date'], low=none, high=none) -%}
+{%- if low is not none %}
+{{ base }}_ordered as (
+
+    select
+        {{ by | join(', ') }},
+        any_value({{ low }}) as low,
+        any_value({{ high }}) as high,
+        {%- for x in columns %}
+        list_sort(list({{ x }}) filter (where {{ x }} is not null)) as {{ x }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ base }}
+    group by {{ by | join(', ') }}
+
+),
+
+{% endif -%}
 {{ base }}_limits as (
 
     select
         {{ by | join(', ') }},
         {%- for x in columns %}
+        {%- for end, share in [('low', low), ('high', high)] %}
         {%- if low is none %}
-        min({{ x }}) as {{ x }}__low,
-        max({{ x }}) as {{ x }}__high{{ ',' if not loop.last }}
+        {{ {'low': 'min', 'high': 'max'}[end] }}({{ x }}) as {{ x }}__{{ end }},
         {%- else %}
-        list_sort(list({{ x }}) filter (where {{ x }} is not null)) as {{ x }}__ordered,
-        {{ _quantile(x, low) }} as {{ x }}__low,
-        {{ _quantile(x, high) }} as {{ x }}__high{{ ',' if not loop.last }}
+        {#- quantile_cont by hand: it takes constant positions only, and these are columns #}
+        {%- set position = end ~ ' * (len(' ~ x ~ ') - 1)' %}
+        {%- set below = x ~ '[floor(' ~ position ~ ')::integer + 1]' %}
+        {%- set above = x ~ '[ceil(' ~ position ~ ')::integer + 1]' %}
+        {{ below }} + ({{ above }} - {{ below }}) * ({{ position }} - floor({{ position }})) as {{ x }}__{{ end }},
         {%- endif %}
         {%- endfor %}
-    from {{ base }}
-    group by {{ by | join(', ') }}
+        {%- endfor %}
+    from {{ base }}{{ '_ordered' if low is not none }}
+    {{ 'group by ' ~ by | join(', ') if low is none }}
 
 ),
 
@@ -68,20 +87,32 @@
 
 ),
 
+{{ base }}_sums as (
+
+    select
+        {{ by | join(', ') }},
+        {%- for x in columns %}
+        count({{ x }}__unit) as {{ x }}__names,
+        sum({{ x }}__unit::decimal(18, 15))::double as {{ x }}__sum,
+        sum(({{ x }}__unit * {{ x }}__unit)::decimal(18, 15))::double as {{ x }}__square_sum{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ base }}_units
+    group by {{ by | join(', ') }}
+
+),
+
 {{ base }}_moments as (
 
     select
         {{ by | join(', ') }},
         {%- for x in columns %}
-        sum({{ x }}__unit::decimal(18, 15))::double as {{ x }}__sum,
-        {{ x }}__sum / count({{ x }}__unit) as {{ x }}__mean,
+        {{ x }}__sum / {{ x }}__names as {{ x }}__mean,
         sqrt(
-            greatest(sum(({{ x }}__unit * {{ x }}__unit)::decimal(18, 15))::double - {{ x }}__sum * {{ x }}__mean, 0)
-            / nullif(count({{ x }}__unit) - 1, 0)
+            greatest({{ x }}__square_sum - {{ x }}__sum * ({{ x }}__sum / {{ x }}__names), 0)
+            / nullif({{ x }}__names - 1, 0)
         ) as {{ x }}__deviation{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ base }}_units
-    group by {{ by | join(', ') }}
+    from {{ base }}_sums
 
 ),
 
@@ -108,14 +139,6 @@
             {%- endfor %}
 
 ),
-{%- endmacro %}
-
-{#- quantile_cont by hand: it takes constant positions only, and these are columns -#}
-{% macro _quantile(x, share) -%}
-    {%- set position = 'any_value(' ~ share ~ ') * (count(' ~ x ~ ') - 1)' -%}
-    {{ x }}__ordered[floor({{ position }})::integer + 1]
-        + ({{ x }}__ordered[ceil({{ position }})::integer + 1] - {{ x }}__ordered[floor({{ position }})::integer + 1])
-        * ({{ position }} - floor({{ position }}))
 {%- endmacro %}
 
 {% macro percentile_ranks(base, columns, by=['as_of_date']) -%}
