@@ -41,17 +41,19 @@ def panel_features(specs: list[dict[str, Any]], feature_sets: list[dict[str, Any
     return sorted({name for spec in active_specs(specs) for name in features_of(spec["feature_set"], feature_sets)})
 
 
-def member_panel(features, sessions, specs, feature_sets):
-    """Members with their session and the features the active alphas use, ordered by date and security.
+def member_panel(features, sessions, specs, feature_sets, bundle_members):
+    """Members with their session and the features the active alphas and the bundles use, ordered by date and security.
 
     Arguments are DuckDB relations: features (as_of_date, security_id, is_member, decided_at, features), int_sessions,
-    alpha_specs, feature_sets. Returns a relation as_of_date, security_id, session_index, is_member, decided_at,
-    features; nothing is read here. Raises SpecError when a set names a feature that the collector does not have.
+    alpha_specs, feature_sets, factor_bundle_members. Returns a relation as_of_date, security_id, session_index,
+    is_member, decided_at, features; nothing is read here. Raises SpecError when a set or a bundle names a feature that
+    the collector does not have.
     """
-    names = panel_features(rows_of(specs), rows_of(feature_sets))
+    factors = {row["factor_name"] for row in rows_of(bundle_members)}
+    names = sorted(factors.union(panel_features(rows_of(specs), rows_of(feature_sets))))
     if missing := [name for name in names if name not in features.columns]:
         raise SpecError(
-            f"seeds/feature_sets.csv names {', '.join(missing)}, which no family of features computes. "
+            f"feature_sets.csv or factor_bundle_members.csv names {', '.join(missing)}, which no family computes. "
             "Correct the rows or add the column to its feat_<family>.sql."
         )
     columns = ["f.as_of_date", "f.security_id", "s.session_index", "f.is_member", "f.decided_at"]

@@ -7,7 +7,7 @@
         <x>_winsorised   x brought to the quantiles low and high of its cross-section (linear between values, as
                          quantile_cont); low and high are columns of base that are the same in the whole cross-section.
                          Without them x itself
-        <x>_z            (x - mean) / sample standard deviation of <x>_winsorised; 0 where it does not vary
+        <x>_z            (x - mean) / sample standard deviation of <x>_winsorised; 0 where that is 0, NULL for one value
     Values are brought to [0, 1] by the ends of the cross-section before they are summed: no unit costs precision.
 
     percentile_ranks(base, columns, by) writes `<base>_ranked`: all columns of base and <x>_rank = (average rank - 1) / (n - 1)
@@ -75,7 +75,7 @@
         case
             when limits.{{ x }}__high > limits.{{ x }}__low
                 then ({{ x }}_winsorised - limits.{{ x }}__low) / (limits.{{ x }}__high - limits.{{ x }}__low)
-            else {{ x }}_winsorised * 0
+            when {{ x }}_winsorised is not null then 0
         end as {{ x }}__unit{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ base }}
@@ -128,7 +128,7 @@
         case
             when moments.{{ x }}__deviation > 0
                 then (units.{{ x }}__unit - moments.{{ x }}__mean) / moments.{{ x }}__deviation
-            else units.{{ x }}__unit * 0
+            when moments.{{ x }}__deviation = 0 and units.{{ x }}__unit is not null then 0
         end as {{ x }}_z{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ base }}_units as units

@@ -199,111 +199,29 @@ ratios as (
 
 ),
 
--- the members of a date with a value of a net
-{% for net in nets %}
-{{ net }}_members as (
+members as (
 
     select
         as_of_date,
         security_id,
-        {{ net }} as value,
-        min({{ net }}) over (partition by as_of_date) as lowest,
-        max({{ net }}) over (partition by as_of_date) as highest
+        {{ nets | join(',\n        ') }}
 
     from ratios
 
-    where
-        is_member
-        and {{ net }} is not null
+    where is_member
 
 ),
 
-{{ net }}_units as (
+{{ standardised('members', nets) }}
+
+composites as (
 
     select
         as_of_date,
         security_id,
-        case when highest > lowest then (value - lowest) / (highest - lowest) else 0 end as unit_value
+        (insider_net_count_90d_z + insider_net_shares_90d_z + insider_net_value_90d_z) / 3 as insider_composite_z
 
-    from {{ net }}_members
-
-),
-
-{{ net }}_means as (
-
-    select
-        as_of_date,
-        count(*) as names,
-        sum(unit_value::decimal(38, 30))::double / count(*) as mean
-
-    from {{ net }}_units
-
-    group by as_of_date
-
-),
-
-{{ net }}_deviations as (
-
-    select
-        units.as_of_date,
-        units.security_id,
-        means.names,
-        units.unit_value - means.mean as deviation
-
-    from {{ net }}_units as units
-
-    inner join {{ net }}_means as means
-        on units.as_of_date = means.as_of_date
-
-),
-
-{{ net }}_spreads as (
-
-    select
-        as_of_date,
-        sum((deviation * deviation)::decimal(38, 30))::double / nullif(any_value(names) - 1, 0) as variance
-
-    from {{ net }}_deviations
-
-    group by as_of_date
-
-),
-
-{{ net }}_z as (
-
-    select
-        deviations.as_of_date,
-        deviations.security_id,
-        case
-            when spreads.variance > 0 then deviations.deviation / sqrt(spreads.variance)
-            when spreads.variance = 0 then 0
-        end as z
-
-    from {{ net }}_deviations as deviations
-
-    inner join {{ net }}_spreads as spreads
-        on deviations.as_of_date = spreads.as_of_date
-
-),
-{% endfor %}
-composites as (
-
-    select
-        insider_net_count_90d_z.as_of_date,
-        insider_net_count_90d_z.security_id,
-        (insider_net_count_90d_z.z + insider_net_shares_90d_z.z + insider_net_value_90d_z.z) / 3 as insider_composite_z
-
-    from insider_net_count_90d_z
-
-    inner join insider_net_shares_90d_z
-        on
-            insider_net_count_90d_z.as_of_date = insider_net_shares_90d_z.as_of_date
-            and insider_net_count_90d_z.security_id = insider_net_shares_90d_z.security_id
-
-    inner join insider_net_value_90d_z
-        on
-            insider_net_count_90d_z.as_of_date = insider_net_value_90d_z.as_of_date
-            and insider_net_count_90d_z.security_id = insider_net_value_90d_z.security_id
+    from members_standardised
 
 )
 

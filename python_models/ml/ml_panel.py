@@ -1,4 +1,4 @@
-"""Members with the features the active alphas use. One row per (as_of_date, security_id)."""
+"""Members with the features the active alphas and the bundles use. One row per (as_of_date, security_id)."""
 
 from kairos.panel import member_panel
 
@@ -9,4 +9,5 @@ def model(dbt, session):
         sessions=dbt.ref("int_sessions"),
         specs=dbt.ref("alpha_specs"),
         feature_sets=dbt.ref("feature_sets"),
+        bundle_members=dbt.ref("factor_bundle_members"),
     )

@@ -279,6 +279,18 @@ LEAKS = (
         Proof("feat_volatility", "feat_volatility"),
     ),
     Leak(
+        "a high of twelve months is still to come",
+        "windows end at the decision",
+        ((f"{FEATURES}/feat_technical.sql", "close / max_high_252", "close / lead(max_high_252, 5) over ()"),),
+        Proof("feat_technical", "feat_technical"),
+    ),
+    Leak(
+        "an average fades forward",
+        "windows end at the decision",
+        (("macros/decayed_sums.sql", "' + lag(' ~ s.column", "' + lead(' ~ s.column"),),
+        Proof("feat_technical", "feat_technical"),
+    ),
+    Leak(
         "a window's bits depend on where its partition begins and ends",
         "bits depend on nothing but what was known",
         (
@@ -382,9 +394,9 @@ LEAKS = (
         "cross-sections are of one date",
         (
             (
-                f"{FEATURES}/feat_alternative.sql",
-                "sum(unit_value::decimal(38, 30))::double / count(*) as mean",
-                "sum(sum(unit_value)) over () / sum(count(*)) over () as mean",
+                "macros/cross_sections.sql",
+                "{{ x }}__sum / {{ x }}__names as {{ x }}__mean",
+                "sum({{ x }}__sum) over () / sum({{ x }}__names) over () as {{ x }}__mean",
             ),
         ),
         "test_feat_alternative__z_scores_are_of_one_date",

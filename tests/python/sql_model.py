@@ -1,4 +1,4 @@
-"""Run one SQL model of the project on tables of the test's own, without dbt: refs become table names."""
+"""Run one SQL model of the project, or SQL with its macros, on tables of the test's own: refs become table names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def compiled(path: str, **overrides) -> str:
 
 
 def rendered(sql: str, **overrides) -> str:
-    """The text of a model or test with the project's vars, some overridden."""
+    """The text of a model or test with the project's macros and vars, some of them overridden."""
     values = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | overrides
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-    return environment.from_string(sql).render(
+    macros = "".join(path.read_text() for path in sorted((ROOT / "macros").glob("*.sql")))
+    return environment.from_string(macros + sql).render(
         ref=lambda name: name,
         var=lambda name: values[name],
         setting=lambda name: str(values[name]),

@@ -118,10 +118,9 @@ def bundle_scores(features: pd.DataFrame, members: list[tuple[str, float, int]],
     """ml_bundle_scores of one bundle over a frame of features."""
     connection = duckdb.connect()
     settings_of_bundle = {"winsor_low": 0.01, "winsor_high": 0.99, "is_zscored": True} | bundle
-    keys = {"known_at": pd.Timestamp("2015-01-01"), "decided_at": pd.Timestamp("2015-01-01")}
     register(
         connection,
-        features=features.assign(**keys),
+        ml_panel=features[features["is_member"]],
         factor_bundles=pd.DataFrame([{"bundle_name": "b", **settings_of_bundle}]),
     )
     connection.execute(
@@ -129,7 +128,7 @@ def bundle_scores(features: pd.DataFrame, members: list[tuple[str, float, int]],
         " (bundle_name varchar, factor_name varchar, weight decimal(9, 6), direction integer)"
     )
     connection.executemany("insert into factor_bundle_members values ('b', ?, ?, ?)", members)
-    sql_model.run(connection, "ml/ml_bundle_scores")
+    sql_model.run(connection, "ml/ml_bundle_scores", bundle_factors=[name for name, *_ in members])
     return connection.sql("from ml_bundle_scores order by as_of_date, security_id").df()
 
 

@@ -199,6 +199,11 @@ def test_active_alphas_match_the_specs():
     assert set(PROJECT["vars"]["active_alphas"]) == active
 
 
+def test_bundle_factors_match_the_members():
+    """The columns that ml_bundle_scores reads are the factors of the bundles."""
+    assert PROJECT["vars"]["bundle_factors"] == sorted({r["factor_name"] for r in _rows("factor_bundle_members")})
+
+
 def test_python_models_are_wiring():
     """At most 15 lines that are not docstring, comment, import or blank."""
     for path in (ROOT / "python_models").rglob("*.py"):
