@@ -16,12 +16,12 @@ weights as (
         bundles.winsor_low,
         bundles.winsor_high,
         bundles.is_zscored,
-        sum(members.weight) as whole_weight,
         {%- for x in factors %}
         coalesce(sum(members.weight) filter (where members.factor_name = '{{ x }}'), 0) as {{ x }}_weight,
         coalesce(sum(members.weight * members.direction) filter (where members.factor_name = '{{ x }}'), 0)::double
-            as {{ x }}_signed_weight{{ ',' if not loop.last }}
+            as {{ x }}_signed_weight,
         {%- endfor %}
+        sum(members.weight) as whole_weight
     from {{ ref('factor_bundles') }} as bundles
     inner join {{ ref('factor_bundle_members') }} as members on bundles.bundle_name = members.bundle_name
     group by all
@@ -35,10 +35,10 @@ panel as (
         weights.winsor_low,
         weights.winsor_high,
         members.as_of_date,
-        members.security_id,
         {%- for x in factors %}
-        members.{{ x }}{{ ',' if not loop.last }}
+        members.{{ x }},
         {%- endfor %}
+        members.security_id
     from {{ ref('ml_panel') }} as members
     cross join weights
 
