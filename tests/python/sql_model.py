@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import duckdb
@@ -19,14 +20,20 @@ def compiled(path: str, **overrides) -> str:
 def rendered(sql: str, **overrides) -> str:
     """The text of a model or test with the project's macros and vars, some of them overridden."""
     values = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | overrides
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-    macros = "".join(path.read_text() for path in sorted((ROOT / "macros").glob("*.sql")))
-    return environment.from_string(macros + sql).render(
+    return template(sql).render(
         ref=lambda name: name,
         var=lambda name: values[name],
         setting=lambda name: str(values[name]),
         config=lambda **_: "",
     )
+
+
+@functools.cache
+def template(sql: str) -> jinja2.Template:
+    """The text behind the project's macros, compiled once."""
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
+    macros = "".join(path.read_text() for path in sorted((ROOT / "macros").glob("*.sql")))
+    return environment.from_string(macros + sql)
 
 
 def run(connection: duckdb.DuckDBPyConnection, path: str, **overrides) -> None:
