@@ -30,10 +30,10 @@ def rendered(sql: str, **overrides) -> str:
 
 @functools.cache
 def template(sql: str) -> jinja2.Template:
-    """The text behind the project's macros, compiled once."""
+    """The text behind the project's macros, compiled once; materializations are dbt's own kind of macro."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
-    macros = "".join(path.read_text() for path in sorted((ROOT / "macros").glob("*.sql")))
-    return environment.from_string(macros + sql)
+    macros = [path.read_text() for path in sorted((ROOT / "macros").glob("*.sql"))]
+    return environment.from_string("".join(text for text in macros if "{% materialization" not in text) + sql)
 
 
 def run(connection: duckdb.DuckDBPyConnection, path: str, **overrides) -> None:
