@@ -58,17 +58,17 @@ def _table(name: str) -> str:
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
     """What the digests and the order of rows read beside bench.data's tables."""
     con.execute(
-        """create table intermediate.int_universe as
+        """create table if not exists intermediate.int_universe as
         select as_of_date, security_id, decided_at, true as is_member, 'S' || security_id % 11 as sector
         from intermediate.int_prices order by security_id, as_of_date"""
     )
     for name in ABSENT:
         con.execute(
-            f"create table intermediate.{name} as"
+            f"create table if not exists intermediate.{name} as"
             " select 0::bigint as security_id, now()::timestamp as effective_at limit 0"
         )
     con.execute(
-        """create table intermediate.int_market_series as
+        """create table if not exists intermediate.int_market_series as
         select as_of_date, session_index, 'VIX' as series, value, known_at, as_of_date as observed_date
         from (select distinct as_of_date, session_index, known_at, 20.0::double as value from intermediate.int_prices)
         order by as_of_date"""
