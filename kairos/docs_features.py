@@ -27,7 +27,7 @@ from marts.dim_features as features
 inner join marts.fct_feature_coverage as coverage on features.feature_name = coverage.feature_name
 where coverage.members > 0
 group by all
-order by features.feature_family, features.alias_of is not null, features.feature_name
+order by features.feature_family, features.alias_of nulls first, features.feature_name
 """
 HEAD = """# Features
 

@@ -193,6 +193,12 @@ def test_every_feature_is_checked_by_a_test_that_names_it():
         assert re.search(rf"\b{name}\b", files.get(row["checked_by"], "")), f"{row['checked_by']} does not check {name}"
 
 
+def test_the_page_of_features_lists_the_registry():
+    """docs/features.md has a line for every feature and alias and no other (python -m kairos.docs_features)."""
+    listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/features.md").read_text(), flags=re.M)
+    assert sorted(listed) == sorted(row["feature_name"] for row in _rows("feature_registry"))
+
+
 def test_active_alphas_match_the_specs():
     """The columns of fct_alphas are the active rows of alpha_specs."""
     active = {r["alpha_name"] for r in _rows("alpha_specs") if r["is_active"].lower() == "true"}
