@@ -291,8 +291,10 @@ quarters as (
             when not has_ttm then 'ttm_span'
         end as ttm_null_reason,
         case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
-        case when year_ago is null then 'no_year_ago' when not coalesce(has_ttm_year_ago, false) then 'no_ttm_year_ago' end
-            as ttm_year_ago_null_reason,
+        case
+            when year_ago is null then 'no_year_ago'
+            when not coalesce(has_ttm_year_ago, false) then 'no_ttm_year_ago'
+        end as ttm_year_ago_null_reason,
         {%- for item in items %}
         {%- if statement == 'balance' %}
         {{ item }},
@@ -346,7 +348,8 @@ quarters as (
 
     inner join {{ statement }}_reports as newest
         on quarters.newest_id = newest.report_id
-    {% for quarter in ['year_ago'] + ([] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4']) %}
+    {% set flows = [] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4'] %}
+    {% for quarter in ['year_ago'] + flows %}
     left join {{ statement }}_reports as {{ quarter }}
         on quarters.{{ quarter }}_id = {{ quarter }}.report_id
     {% endfor %}
@@ -743,8 +746,8 @@ walk as (
 
 ),
 
--- a count of a year ago that was in doubt while its quarter was the newest is believed only where one accepted since, of
--- that quarter or the next, is near it
+-- a count of a year ago that was in doubt while its quarter was the newest is believed only where one accepted since,
+-- of that quarter or the next, is near it
 doubted_year_ago as (
 
     select

@@ -1,6 +1,6 @@
 -- Returns features that fewer members have than min_coverage of the registry asks for, over the newest 252 sessions: of
--- the members that know everything the feature rests on, fresh enough to be served. A market without a vendor's file has
--- no such members and passes.
+-- the members that know everything the feature rests on, fresh enough to be served. A market without a vendor's file
+-- has no such members and passes.
 
 with
 

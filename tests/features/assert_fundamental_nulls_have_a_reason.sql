@@ -32,7 +32,7 @@
 {%- endfor -%}
 {%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute -%}
 {%- if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
-{%- do exceptions.raise_compiler_error('assert_fundamental_nulls_have_a_reason does not know what ' ~ column ~ ' needs') -%}
+{%- do exceptions.raise_compiler_error(model.name ~ ' does not know what ' ~ column ~ ' needs') -%}
 {%- endif -%}
 {%- endfor %}
 

@@ -291,13 +291,14 @@ LEAKS = (
         Proof("feat_technical", "feat_technical"),
     ),
     Leak(
-        "a window's bits depend on where its partition begins and ends",
+        "a window's bits depend on where in its table it stands",
         "bits depend on nothing but what was known",
         (
             (
                 f"{FEATURES}/feat_volatility.sql",
                 "sqrt(m2_r_21 / 20)",
-                "stddev_samp(r) over (partition by security_id order by as_of_date rows 20 preceding)",
+                # a native window keeps the order of rows only without a partition; the gate is the honest one
+                "case when m2_r_21 is not null then stddev_samp(r) over (rows 20 preceding) end",
             ),
         ),
         Proof("feat_volatility", "feat_volatility"),

@@ -23,8 +23,9 @@ def rendered(sql: str, **overrides) -> str:
     return template(sql).render(
         ref=lambda name: name,
         var=lambda name: values[name],
-        setting=lambda name: str(values[name]),
+        env_var=lambda _, default: default,
         config=lambda **_: "",
+        **{"return": lambda value: value},
     )
 
 

@@ -82,6 +82,14 @@ def panels(seed: int) -> dict[str, pd.DataFrame]:
     return {"prices": pd.concat(prices, ignore_index=True)} | frames
 
 
+# what int_fundamental_steps carries beside shares and equity
+FUNDAMENTALS = [
+    "revenue_ttm", "net_income_ttm", "free_cash_flow_ttm", "dividends_paid_ttm", "net_debt", "ebitda_ttm",
+    "roa", "roe", "operating_margin", "gross_margin", "gross_profitability",
+    "asset_growth", "revenue_growth", "earnings_growth", "accruals", "current_ratio", "debt_to_equity", "net_issuance",
+]  # fmt: skip
+
+
 def warehouse(frames: dict[str, pd.DataFrame]) -> duckdb.DuckDBPyConnection:
     """The tables that the models under test read, and the models themselves."""
     con = duckdb.connect()
@@ -93,9 +101,8 @@ def warehouse(frames: dict[str, pd.DataFrame]) -> duckdb.DuckDBPyConnection:
         con.register(name, frame.astype(whole))
     con.register("calendar", pd.DataFrame({"session_date": SESSIONS, "closes_at": CLOSES}).astype("datetime64[us]"))
     event = "security_id, effective_at, known_at"
-    fundamentals = ", ".join(
-        f"known_at as {part}_known_at" for part in ("income", "balance", "cashflow", "shares")
-    ) + ", ".join(["", *(f"y as {item}" for item in ("revenue_ttm", "net_income_ttm", "free_cash_flow_ttm", "roa"))])
+    fundamentals = ", ".join(f"known_at as {part}_known_at" for part in ("income", "balance", "cashflow", "shares"))
+    fundamentals += "".join(f", y as {item}" for item in FUNDAMENTALS)
     tables = {
         "staging.stg_sharadar__delistings": "select * replace (delisted_date::date as delisted_date) from ends",
         "intermediate.int_sessions": """select session_date::date as session_date, closes_at,
@@ -106,8 +113,7 @@ def warehouse(frames: dict[str, pd.DataFrame]) -> duckdb.DuckDBPyConnection:
             false as is_stale, 100.0::double as volume_shares, 5e6::double as adv_20, 300 as bars_in_history
             from prices""",
         "intermediate.int_fundamental_steps": f"""select {event}, effective_at as usable_at, {fundamentals},
-            x as shares, y as shares_basic, z as equity, y as roe, y as operating_margin,
-            chance < 0.2 as is_shares_suspect from steps""",
+            x as shares, y as shares_basic, z as equity, chance < 0.2 as is_shares_suspect from steps""",
         "intermediate.int_insider_steps": f"""select {event}, chance < 0.7 as is_covered, x::integer as net_count,
             x as shares_bought_unsplit, y as shares_net_unsplit, z as value_bought_usd, z as value_net_usd,
             2.0::double as share_multiplier from insiders""",
@@ -169,7 +175,8 @@ def test_as_of_joins_are_what_brute_force_finds(seed):
     step = newest(frames, "steps")
     fresh = step["age"] <= STALE_DAYS["fundamentals"]
     assert_same(fundamentals["equity"], step["z"].where(fresh))
-    assert_same(fundamentals["revenue_ttm"], step["y"].where(fresh))
+    for item in FUNDAMENTALS:
+        assert_same(fundamentals[item], step["y"].where(fresh))
     assert_same(fundamentals["fundamental_age_days"], step["age"].where(fresh))
     adjusted = prices["close_unadjusted"].isna()
     shares = step["y"].where(adjusted, step["x"])
