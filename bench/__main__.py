@@ -1,4 +1,4 @@
-"""`python -m bench`: the 23 features (and adv_20), fundamentals included, in the project's SQL and in Polars.
+"""`python -m bench`: the 23 features (and adv_20) and the technical family in the project's SQL and in Polars.
 
 1,000 securities x 10 years. First both sides must give equal rows at 1e-9; then they run in turn, each in a fresh
 process on warm files, and the median ratio of CPU (user + system, all threads) and wall time is printed. dbt's own time

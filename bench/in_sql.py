@@ -18,6 +18,7 @@ MODELS = [
     "feat_momentum",
     "feat_volatility",
     "feat_beta",
+    "feat_technical",
     "feat_fundamental",
 ]
 # profiles.yml
@@ -45,7 +46,7 @@ def build(con: duckdb.DuckDBPyConnection) -> None:
 
 def features(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
     """The built tables side by side, in storage order, joined as the collector joins them."""
-    families = ["price", "momentum", "volatility", "beta", "fundamental"]
+    families = ["price", "momentum", "volatility", "beta", "technical", "fundamental"]
     columns = ", ".join(f"{family}.* exclude (as_of_date, security_id)" for family in families)
     tables = " positional join ".join(f"features.feat_{family} as {family}" for family in families)
     return con.sql(f"select price.as_of_date, price.security_id, {columns} from {tables}")
