@@ -60,4 +60,4 @@ $(VENV)/.installed-dev: $(ROOT)requirements-dev.txt $(ROOT)pyproject.toml
 
 clean:
 	@cd "$(ROOT)"
-	rm -rf .venv target logs market/demo published state kairos.duckdb kairos.duckdb.wal bench/results .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv target logs market/demo published state kairos.duckdb kairos.duckdb.wal kairos.kept bench/results .pytest_cache .ruff_cache .hypothesis

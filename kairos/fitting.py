@@ -18,6 +18,7 @@ import kairos
 from kairos import calibration, executor
 from kairos.errors import SpecError
 from kairos.families import CLASSES, Family, family_named
+from kairos.kept import Kept, digest, digest_of_rows
 from kairos.panel import PanelFiles, active_specs, features_of, rows_of, write_panel
 from kairos.progress import Progress, say
 from kairos.schemas import FITS
@@ -41,10 +42,7 @@ class TrainingRows:
 
     def digest(self) -> str:
         """sha256 of names and values, NaN written one way."""
-        digest = hashlib.sha256(json.dumps([self.features, len(self.y)]).encode())
-        for values in (self.dates, self.securities, np.where(np.isnan(self.X), np.nan, self.X), self.y):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()
+        return digest_of_rows(self.features, self.dates, self.securities, self.X, self.y)
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,18 @@ class Preparation:
         return (filled - self.mean) / self.scale if len(self.mean) else filled
 
 
-def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) -> pa.Table:
-    """Fit every fold of status 'fitted' of the family's active alphas.
+def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, kept: Kept | None = None) -> pa.Table:
+    """Fit every fold of status 'fitted' of the family's active alphas, but those of which the same fit was kept.
 
     Arguments are DuckDB relations: ml_panel, labels, ml_folds, and the seeds alpha_specs, alpha_params, feature_sets.
+    kept: fits of earlier builds, known by fit_id. A new one is kept as it arrives: a build that fails loses none.
     Rows whose label is NULL take no part, whatever the task; NULL features get the training rows' medians.
     Returns schemas.FITS in the order alpha_name, fold_id; empty when the family has no active alpha, or, with a line on
     stderr that says why, when none of their folds can be fitted. Raises SpecError when a spec does not fit its family.
     """
     algorithm = family_named(family)
-    alphas = [spec for spec in active_specs(rows_of(specs)) if spec["family"] == family]
+    all_specs = rows_of(specs)
+    alphas = [spec for spec in active_specs(all_specs) if spec["family"] == family]
     all_folds, all_params, sets = rows_of(folds), rows_of(params), rows_of(feature_sets)
     for spec in alphas:
         if spec["task"] not in algorithm.tasks:
@@ -116,25 +116,52 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets) ->
     tasks.sort(key=lambda task: task["fold"]["train_rows"], reverse=True)  # the longest first (kairos/executor.py)
     with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
         files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
-        progress = Progress(f"fit {family}", len(tasks))
-        rows: list[dict[str, Any]] = []
-        for _, row in executor.run(fit_one, [{**task, "files": files} for task in tasks]):
+        tasks = [{**task, "files": files} for task in tasks]
+        rows = _kept_fits(tasks, kept) if kept else []
+        if rows:
+            say(f"fit {family}: {len(rows)} of {len(tasks)} folds are as they were")
+        have = {(row["alpha_name"], row["fold_id"]) for row in rows}
+        tasks = [task for task in tasks if (task["spec"]["alpha_name"], task["fold"]["fold_id"]) not in have]
+        progress = Progress(f"fit {family}", [task["fold"]["train_rows"] for task in tasks])
+        for position, row in executor.run(fit_one, tasks):
             rows.append(row)
-            progress.step(f"{row['alpha_name']} {row['fold_id']}")
+            if kept:
+                table = pa.Table.from_pylist([row], schema=FITS)
+                kept.put(row["alpha_name"], row["fold_id"], row["fit_id"], table)
+            progress.step(position, f"{row['alpha_name']} {row['fold_id']}")
+    if kept:
+        kept.prune({spec["alpha_name"] for spec in all_specs}, {(row["alpha_name"], row["fold_id"]) for row in rows})
     rows.sort(key=lambda row: (row["alpha_name"], row["fold_id"]))
     return pa.Table.from_pylist(rows, schema=FITS)
 
 
-def fit_one(task: dict[str, Any]) -> dict[str, Any]:
-    """Fit one fold, in whatever process: a row of schemas.FITS as a dict."""
-    algorithm, spec, fold = family_named(task["family"]), task["spec"], task["fold"]
-    base, later = base_and_calibration(fold, spec["calibration"])
-    rows = training_rows(task["files"], spec, base, task["features"])
-    held = training_rows(task["files"], spec, later, task["features"]) if later else None
-    with threadpool_limits(limits=1):
-        preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
-        maps = calibrate(algorithm, spec, preparation, estimator, held) if held else None
-    content = algorithm.serialize(estimator)
+def _kept_fits(tasks: list[dict[str, Any]], kept: Kept) -> list[dict[str, Any]]:
+    """Rows of schemas.FITS of those tasks whose fit was kept, made of what these would be made of."""
+    asked = [task for task in tasks if kept.may_hold(task["spec"]["alpha_name"], task["fold"]["fold_id"])]
+    rows = []
+    for _, known in executor.run(identity, asked):
+        table = kept.get(known["alpha_name"], known["fold_id"], known["fit_id"], FITS)
+        rows += table.to_pylist() if table else []
+    return rows
+
+
+def rows_to_learn(task: dict[str, Any]) -> tuple[TrainingRows, TrainingRows | None]:
+    """Rows of a fold's estimator and of its calibration; None without one."""
+    base, later = base_and_calibration(task["fold"], task["spec"]["calibration"])
+    rows = training_rows(task["files"], task["spec"], base, task["features"])
+    return rows, training_rows(task["files"], task["spec"], later, task["features"]) if later else None
+
+
+def identity(
+    task: dict[str, Any], rows: TrainingRows | None = None, held: TrainingRows | None = None
+) -> dict[str, Any]:
+    """Columns of schemas.FITS that say what a fit is made of, and the digest of them all: fit_id. Nothing is fitted.
+
+    Whatever shapes a fit stands in here, the training rows by their values, or a kept fit would be taken for another.
+    """
+    if rows is None:
+        rows, held = rows_to_learn(task)
+    spec, fold = task["spec"], task["fold"]
     known = {
         "alpha_name": spec["alpha_name"],
         "fold_id": fold["fold_id"],
@@ -142,13 +169,24 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         "task": spec["task"],
         "label": spec["label"],
         "params": json.dumps({**task["params"], "seed": spec["seed"]}, sort_keys=True),
-        "training_data_hash": rows.digest() if held is None else _digest(rows.digest(), held.digest()),
+        "training_data_hash": digest([rows.digest(), held.digest() if held else None]),
         "code_version": code_version(task["family"]),
-        "library_versions": json.dumps(algorithm.versions(), sort_keys=True),
+        "library_versions": json.dumps(family_named(task["family"]).versions(), sort_keys=True),
     }
+    others = [spec["calibration"], str(fold["test_start_date"])]
+    return known | {"fit_id": digest([known, others])[:32]}
+
+
+def fit_one(task: dict[str, Any]) -> dict[str, Any]:
+    """Fit one fold, in whatever process: a row of schemas.FITS as a dict."""
+    algorithm, spec, fold = family_named(task["family"]), task["spec"], task["fold"]
+    rows, held = rows_to_learn(task)
+    with threadpool_limits(limits=1):
+        preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
+        maps = calibrate(algorithm, spec, preparation, estimator, held) if held else None
+    content = algorithm.serialize(estimator)
     return {
-        **known,
-        "fit_id": hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32],
+        **identity(task, rows, held),
         "effective_date": fold["test_start_date"],
         "feature_names": preparation.features,
         "dropped_features": preparation.dropped,
@@ -187,10 +225,6 @@ def calibrate(
     kept = [held.features.index(name) for name in preparation.features]
     said = algorithm.predict(spec["task"], estimator, preparation.apply(held.X[:, kept]))
     return calibration.learn(spec["calibration"], spec["task"], said, held.y)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def fit_rows(

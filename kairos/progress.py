@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 
 class Progress:
-    """Counts finished pieces of `total` and says how long it has been. Silent when there is nothing to do."""
+    """Counts finished pieces, says how long it has been and about how long it will take. Silent when nothing is to do.
 
-    def __init__(self, what: str, total: int):
+    Args:
+        what: the work.
+        costs: what each piece costs beside the others, in any unit; the estimate goes by it.
+    """
+
+    def __init__(self, what: str, costs: Sequence[float]):
         self.what = what
-        self.total = total
+        self.costs = costs
         self.done = 0
+        self._finished = 0.0
         self._started = time.monotonic()
 
-    def step(self, detail: str) -> None:
-        """Say that one more piece is done."""
+    def step(self, position: int, detail: str) -> None:
+        """Say that the piece at this position of costs is done."""
         self.done += 1
-        say(f"{self.what}: fold {self.done} of {self.total}, {detail}, {time.monotonic() - self._started:.1f} s")
+        self._finished += self.costs[position]
+        elapsed = time.monotonic() - self._started
+        left = elapsed * (sum(self.costs) / self._finished - 1) if self._finished else 0.0
+        say(f"{self.what}: fold {self.done} of {len(self.costs)}, {detail}, {elapsed:.1f} s, about {left:.0f} s to go")
 
 
 def say(line: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import tempfile
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from kairos import calibration, executor
 from kairos.families import family_named
-from kairos.fitting import Preparation
+from kairos.fitting import Preparation, code_version
+from kairos.kept import Kept, digest, digest_of_rows
 from kairos.panel import rows_of, write_panel
 from kairos.progress import say
 from kairos.schemas import SCORES
@@ -22,11 +25,12 @@ from kairos.schemas import SCORES
 _EPOCH = dt.date(1970, 1, 1)
 
 
-def score_folds(fits, panel, specs) -> pa.Table:
+def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
     """Score ml_panel with ml_fits: each date by the newest fit whose effective_date is not after it.
 
     Arguments are DuckDB relations ml_fits, ml_panel, alpha_specs. Rows before an alpha's first effective_date have no
     score; every later one has, to the last date of the panel. NULL features get the fit's medians.
+    kept: what fits said in earlier builds, taken where the fit and every value it was asked about are the same.
     Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; what a task says stands in the columns of
     columns_of(), and those of other tasks are NULL.
     """
@@ -44,10 +48,17 @@ def score_folds(fits, panel, specs) -> pa.Table:
             return SCORES.empty_table()
         dates = np.array(files.column("as_of_date"))
         tasks = [{"files": files, "fit": fit, "rows": rows} for fit, rows in served_rows(served, dates)]
-        scores: list[np.ndarray] = [np.empty(0)] * len(tasks)
-        for position, said in executor.run(score_one, tasks):
-            scores[position] = said
-        say(f"score: {len(tasks)} fits, {sum(map(len, scores))} rows")
+        scores: dict[int, np.ndarray] = _kept_scores(tasks, kept) if kept else {}
+        taken = len(scores)
+        rest = [position for position in range(len(tasks)) if position not in scores]
+        for place, (said, key) in executor.run(score_one, [tasks[position] for position in rest]):
+            scores[rest[place]] = said
+            if kept:
+                kept.put(*_piece_of(tasks[rest[place]]), key, _table_of(said))
+        if kept:
+            kept.prune(set(horizons), {_piece_of(task) for task in tasks})
+        rows = sum(map(len, scores.values()))
+        say(f"score: {len(tasks)} fits, {rows} rows; what {taken} of them say is as it was")
         securities = np.array(files.column("security_id"))
     pieces = [
         _piece(
@@ -55,9 +66,9 @@ def score_folds(fits, panel, specs) -> pa.Table:
             horizons[task["fit"]["alpha_name"]],
             dates[slice(*task["rows"])],
             securities[slice(*task["rows"])],
-            said,
+            scores[position],
         )
-        for task, said in zip(tasks, scores, strict=True)
+        for position, task in enumerate(tasks)
     ]
     return pa.concat_tables(pieces).unify_dictionaries()
 
@@ -77,9 +88,9 @@ def served_rows(fits: list[dict[str, Any]], dates: np.ndarray) -> list[tuple[dic
     return found
 
 
-def score_one(task: dict[str, Any]) -> np.ndarray:
-    """What the fit says of the rows it serves, as Family.predict() returns it, in whatever process."""
-    fit, files = task["fit"], task["files"]
+def score_one(task: dict[str, Any]) -> tuple[np.ndarray, str]:
+    """What the fit says of the rows it serves, as Family.predict() returns it, and its key; in whatever process."""
+    fit = task["fit"]
     algorithm = family_named(fit["family"])
     preparation = Preparation(
         fit["feature_names"],
@@ -88,9 +99,47 @@ def score_one(task: dict[str, Any]) -> np.ndarray:
         np.array(fit["scaler_mean"]),
         np.array(fit["scaler_scale"]),
     )
-    X = files.matrix()[slice(*task["rows"])][:, files.positions(preparation.features)]
+    X = _values(task)
     with threadpool_limits(limits=1):
-        return algorithm.predict(fit["task"], algorithm.deserialize(fit["estimator"]), preparation.apply(X))
+        estimator = algorithm.deserialize(fit["estimator"])
+        return algorithm.predict(fit["task"], estimator, preparation.apply(X)), score_key(task, X)
+
+
+def score_key(task: dict[str, Any], X: np.ndarray | None = None) -> str:
+    """Digest of all that shapes the scores of a task: the fit whole, the values it is asked about, the code."""
+    X = _values(task) if X is None else X
+    fit = task["fit"]
+    learned = {name: str(value) for name, value in fit.items() if name != "estimator"}  # its sha256 is there
+    code = [code_version(fit["family"]), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()]
+    return digest([learned, code, family_named(fit["family"]).versions(), digest_of_rows(fit["feature_names"], X)])
+
+
+def _values(task: dict[str, Any]) -> np.ndarray:
+    """Inputs of the rows a fit serves, float64 (rows, features) with NaN for NULL."""
+    return task["files"].matrix()[slice(*task["rows"])][:, task["files"].positions(task["fit"]["feature_names"])]
+
+
+def _kept_scores(tasks: list[dict[str, Any]], kept: Kept) -> dict[int, np.ndarray]:
+    """What the fits of these tasks said of the same values before, by position."""
+    asked = [position for position, task in enumerate(tasks) if kept.may_hold(*_piece_of(task))]
+    found = {}
+    for place, key in executor.run(score_key, [tasks[position] for position in asked]):
+        position = asked[place]
+        width = 3 if tasks[position]["fit"]["task"] in ("multiclass", "quantile") else 1
+        schema = pa.schema([(f"said_{k}", pa.float64()) for k in range(width)])
+        if table := kept.get(*_piece_of(tasks[position]), key, schema):
+            columns = [column.to_numpy() for column in table.columns]
+            found[position] = columns[0] if width == 1 else np.column_stack(columns)
+    return found
+
+
+def _piece_of(task: dict[str, Any]) -> tuple[str, str]:
+    return task["fit"]["alpha_name"], task["fit"]["fold_id"]
+
+
+def _table_of(said: np.ndarray) -> pa.Table:
+    columns = said.reshape(len(said), -1).T
+    return pa.table({f"said_{k}": pa.array(column) for k, column in enumerate(columns)})
 
 
 def columns_of(task: str, said: np.ndarray, maps: list[dict[str, Any]] | None = None) -> dict[str, np.ndarray]:

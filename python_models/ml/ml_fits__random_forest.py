@@ -1,6 +1,7 @@
 """Fit the random_forest alphas, fold by fold. One row per (alpha_name, fold_id)."""
 
 from kairos.fitting import fit_folds
+from kairos.kept import Kept
 
 
 def model(dbt, session):
@@ -12,4 +13,5 @@ def model(dbt, session):
         specs=dbt.ref("alpha_specs"),
         params=dbt.ref("alpha_params"),
         feature_sets=dbt.ref("feature_sets"),
+        kept=Kept.of_this_build("fits"),
     )

@@ -8,6 +8,7 @@ import synthetic_learning as synthetic
 
 from kairos.families import family_named
 from kairos.fitting import fit_folds
+from kairos.kept import Kept
 from kairos.schemas import SCORES
 from kairos.scoring import score_folds
 
@@ -37,8 +38,8 @@ def learned():
     return market | made | {"fits": made["connection"].table("fits")}
 
 
-def scores_of(learned, panel=None):
-    table = score_folds(learned["fits"], panel or learned["panel"], learned["specs"])
+def scores_of(learned, panel=None, kept=None):
+    table = score_folds(learned["fits"], panel or learned["panel"], learned["specs"], kept)
     assert table.schema == SCORES
     return table
 
@@ -126,3 +127,31 @@ def test_no_fits_give_an_empty_table(learned, capsys):
     none = learned["connection"].sql("from fits where false")
     assert score_folds(none, learned["panel"], learned["specs"]).num_rows == 0
     assert "no fits" in capsys.readouterr().err
+
+
+def test_what_a_fit_said_of_the_same_values_is_kept(learned, tmp_path, monkeypatch, capsys):
+    """A new day scores one fit per alpha; a value changed by the last bit scores its piece anew."""
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    whole = scores_of(learned)
+    scores_of(learned, learned["panel"].filter("session_index < 299"), Kept(tmp_path))
+    assert scores_of(learned, kept=Kept(tmp_path)).equals(whole)
+    assert scores_of(learned, kept=Kept(tmp_path)).equals(whole)
+    changed = learned["panel"].project(
+        "as_of_date, security_id, session_index, is_member, alpha_two, alpha_three,"
+        " alpha_one * case when session_index = 160 and security_id = 7 then 1 + 3e-16 else 1 end as alpha_one"
+    )
+    assert scores_of(learned, changed, Kept(tmp_path)).equals(scores_of(learned, changed))
+    assert scores_of(learned, kept=Kept(tmp_path, is_read=False)).equals(whole)
+    said = [line.split("what ")[1] for line in capsys.readouterr().err.splitlines() if "score: " in line]
+    assert said == [f"{n} of them say is as it was" for n in (0, 0, 5, 10, 5, 0, 0)]
+
+
+def test_kept_scores_of_another_fit_are_not_taken(learned, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    scores_of(learned, kept=Kept(tmp_path))
+    swapped = learned | {"fits": learned["fits"].project("* replace (md5(fit_id) as fit_id)")}
+    assert scores_of(swapped, kept=Kept(tmp_path)).equals(scores_of(swapped))
+    monkeypatch.setattr("kairos.scoring.code_version", lambda family: "another")
+    monkeypatch.setattr("kairos.scoring.score_one", lambda task: pytest.fail("scored"))
+    with pytest.raises(pytest.fail.Exception):
+        scores_of(swapped, kept=Kept(tmp_path))
