@@ -21,6 +21,7 @@ import numpy as np
 from kairos.errors import MarketError
 from kairos.proof.build import Builder
 from kairos.settings import setting
+from kairos.statistics import newey_west_error
 
 STATEMENTS = {"income": "income_statements", "balance": "balance_sheets", "cashflow": "cash_flow_statements"}
 HORIZON = 20  # sessions of the forward return behind the IC
@@ -102,12 +103,9 @@ def information(con: duckdb.DuckDBPyConnection) -> list[tuple]:
 
 
 def newey_west_t(x: np.ndarray) -> float:
-    """t of a mean with Bartlett weights up to lag HORIZON - 1; NaN where nothing varies."""
-    centred = x - x.mean()
-    variance = centred @ centred
-    for lag in range(1, HORIZON):
-        variance += 2 * (1 - lag / HORIZON) * (centred[lag:] @ centred[:-lag])
-    return float(x.sum() / np.sqrt(variance)) if variance > 0 else float("nan")
+    """t of the mean of values that overlap up to HORIZON - 1 positions; NaN where nothing varies."""
+    error = newey_west_error(x, HORIZON - 1)
+    return float(x.mean() / error) if error > 0 else float("nan")
 
 
 def features(con: duckdb.DuckDBPyConnection) -> list[str]:
