@@ -15,19 +15,7 @@
     'ev_to_ebitda': (['income', 'balance', 'cashflow'], ['ebitda_ttm', 'net_debt']),
     'dividend_yield': (['cashflow'], ['dividends_paid_ttm']),
 } -%}
-{%- set ratios = {
-    'roa': ['income', 'balance'],
-    'roe': ['income', 'balance'],
-    'operating_margin': ['income'],
-    'gross_margin': ['income'],
-    'gross_profitability': ['income', 'balance'],
-    'asset_growth': ['balance'],
-    'revenue_growth': ['income'],
-    'earnings_growth': ['income'],
-    'accruals': ['income', 'balance', 'cashflow'],
-    'current_ratio': ['balance'],
-    'debt_to_equity': ['balance'],
-} %}
+{%- set ratios = ratio_statements() %}
 
 -- loops whose rows span lines are beyond the linter's rule of indents
 -- noqa: disable=LT02

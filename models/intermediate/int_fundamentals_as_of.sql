@@ -6,7 +6,7 @@
 
 {%- set staleness_days = setting('fundamentals_staleness_days') | int -%}
 {#- the statements whose age counts for each number; a count may come from any of them and has an age of its own -#}
-{%- set rests_on = {
+{%- set rests_on = dict({
     'revenue_ttm': ['income'],
     'net_income_ttm': ['income'],
     'free_cash_flow_ttm': ['cashflow'],
@@ -14,19 +14,7 @@
     'equity': ['balance'],
     'net_debt': ['balance'],
     'ebitda_ttm': ['income', 'cashflow'],
-    'roa': ['income', 'balance'],
-    'roe': ['income', 'balance'],
-    'operating_margin': ['income'],
-    'gross_margin': ['income'],
-    'gross_profitability': ['income', 'balance'],
-    'asset_growth': ['balance'],
-    'revenue_growth': ['income'],
-    'earnings_growth': ['income'],
-    'accruals': ['income', 'cashflow', 'balance'],
-    'current_ratio': ['balance'],
-    'debt_to_equity': ['balance'],
-    'net_issuance': ['shares'],
-} %}
+}, **dict(ratio_statements(), net_issuance=['shares'])) %}
 
 -- loops whose rows span lines are beyond the linter's rule of indents
 -- noqa: disable=LT02
