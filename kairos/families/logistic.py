@@ -8,26 +8,21 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from kairos.families import _skops_bytes as skops_bytes
-from kairos.families._base import Family, linear_terms
+from kairos.families._base import linear_terms
+from kairos.families._sklearn import SklearnFamily
 
 
-class Logistic(Family):
+class Logistic(SklearnFamily):
     """L2-penalised logistic regression, L-BFGS; multinomial for three classes."""
 
     name = "logistic"
     tasks = ("classification", "multiclass")
-    estimator_format = "skops"
     is_scaled = True
     # c is the inverse of the penalty (scikit-learn's C): 0.001 for rows whose labels are mostly noise.
     defaults: ClassVar = {"c": 0.001, "max_iter": 1000}
-    libraries = ("scikit-learn", "scipy", "skops")
 
     def build(self, task, params, seed):
         return LogisticRegression(C=params["c"], max_iter=params["max_iter"], solver="lbfgs")
-
-    def fit(self, unfitted, X, y, weight):
-        return unfitted.fit(X, y.astype(int), sample_weight=weight)
 
     def outputs(self, fitted, X):
         terms = [linear_terms(X, b, float(a)) for b, a in zip(fitted.coef_, fitted.intercept_, strict=True)]
@@ -36,9 +31,3 @@ class Logistic(Family):
         highest = np.maximum.reduce(terms)
         odds = [np.exp(term - highest) for term in terms]
         return np.column_stack(odds) / sum(odds)[:, None]
-
-    def serialize(self, fitted):
-        return skops_bytes.dump(fitted)
-
-    def deserialize(self, content):
-        return skops_bytes.load(content)

@@ -9,39 +9,30 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from kairos.errors import SpecError
 from kairos.families import _skops_bytes as skops_bytes
-from kairos.families._base import Family
+from kairos.families._sklearn import SklearnFamily
 
 # skops holds trees as raw node arrays that scikit-learn walks unchecked, and so does not trust them by itself.
 _TREE = "sklearn.tree._tree.Tree"
 
 
-class RandomForest(Family):
+class RandomForest(SklearnFamily):
     """Means of bootstrapped trees; of the classes' shares for the classifying tasks."""
 
     name = "random_forest"
     tasks = ("classification", "multiclass", "regression")
-    estimator_format = "skops"
     is_scaled = False
     # Shallow trees of many rows: a return is nearly all noise, and a full-grown tree learns it by heart.
     defaults: ClassVar = {"n_estimators": 200, "max_depth": 6, "min_samples_leaf": 50, "max_features": 0.33}
-    libraries = ("scikit-learn", "scipy", "skops")
 
     def build(self, task, params, seed):
         forest = RandomForestRegressor if task == "regression" else RandomForestClassifier
         return forest(**params, n_jobs=1, random_state=seed)
-
-    def fit(self, unfitted, X, y, weight):
-        is_classifier = isinstance(unfitted, RandomForestClassifier)
-        return unfitted.fit(X, y.astype(int) if is_classifier else y, sample_weight=weight)
 
     def outputs(self, fitted, X):
         if not isinstance(fitted, RandomForestClassifier):
             return fitted.predict(X)
         shares = fitted.predict_proba(X)
         return np.ascontiguousarray(shares[:, 1]) if shares.shape[1] == 2 else shares
-
-    def serialize(self, fitted):
-        return skops_bytes.dump(fitted)
 
     def deserialize(self, content):
         """Raises SpecError where a tree's nodes point outside the tree: walking it would read foreign memory."""
