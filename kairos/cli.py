@@ -58,12 +58,14 @@ def _dbt_build(demo: Path | None) -> bool:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
-    os.environ |= {
-        "DBT_PROFILES_DIR": str(machine.root()),
-        "KAIROS_ROOT": str(machine.root()),
-        "KAIROS_DB": str(machine.warehouse()),
-        "KAIROS_WORKERS": str(machine.workers()),
-    }
+    os.environ |= machine.environment(
+        machine.root(),
+        machine.market_dir(),
+        machine.warehouse(),
+        machine.state_dir(),
+        machine.published_dir(),
+        machine.workers(),
+    )
     with ThreadPoolExecutor(1) as aside, contextlib.chdir(machine.root()):
         written = aside.submit(_write_demo, demo)
         try:

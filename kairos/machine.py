@@ -44,6 +44,15 @@ def target_dir() -> Path:
     return place("DBT_TARGET_PATH", "target")
 
 
+def environment(
+    project: Path, market: Path, warehouse: Path, state: Path, published: Path, workers: int
+) -> dict[str, str]:
+    """The variables by which dbt and the Python models it runs learn of a build's places and its cores."""
+    places = {"ROOT": project, "MARKET": market, "DB": warehouse, "STATE": state, "PUBLISHED": published}
+    named = {f"KAIROS_{name}": str(path.resolve()) for name, path in places.items()}
+    return named | {"KAIROS_WORKERS": str(workers), "DBT_PROFILES_DIR": str(project.resolve())}
+
+
 def workers() -> int:
     """Cores one process may use: KAIROS_WORKERS, default all this process is allowed on."""
     given = os.environ.get("KAIROS_WORKERS")

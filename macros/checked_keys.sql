@@ -1,6 +1,8 @@
 {#- The rest of a model of checked rows keyed by ticker and a date, from its CTE `judged` on, which has a row_reason: of
     rows with one key that are sound in themselves all are refused where `differs` tells them apart, else all but the
     first by file. Keys that stand once, nearly all, are not sorted.
+    reasons_of_compared() writes the last select alone, from a CTE `compared` with row_reason, is_conflicting and copy, the
+    number of a row among those that say the same.
     Example: {{ "{{ checked_keys('as_of_date', differs='marketcap') }}" }} -#}
 {% macro checked_keys(date_column, differs) -%}
 repeated_keys as (
@@ -42,6 +44,10 @@ compared as (
 
 )
 
+{{ reasons_of_compared() }}
+{%- endmacro %}
+
+{% macro reasons_of_compared() -%}
 select
     * exclude (row_reason, copy, is_conflicting),
     case

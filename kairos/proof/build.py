@@ -96,14 +96,9 @@ class Builder:
         return {result.node.name: str(result.status) for result in done.results}
 
     def _environment(self, market: Path, work: Path) -> dict[str, str]:
-        return {
-            "KAIROS_ROOT": str(self.project),
-            "KAIROS_MARKET": str(market.resolve()),
-            "KAIROS_DB": str((work / WAREHOUSE).resolve()),
-            "KAIROS_STATE": str((work / "state").resolve()),
-            "KAIROS_PUBLISHED": str((work / "published").resolve()),
-            "KAIROS_WORKERS": str(self.workers),
-        } | self.settings
+        """What a build is told of its places; all it writes stands below `work`."""
+        own = (work / name for name in (WAREHOUSE, "state", "published"))
+        return machine.environment(self.project, market, *own, self.workers) | self.settings
 
     def _invoke(self, arguments: list[str], variables: dict[str, str], manifest=None, *, must_pass: bool = True):
         """Run one dbt command in this process, release the warehouse, and return the command's result."""

@@ -52,12 +52,4 @@ compared as (
 
 )
 
-select
-    * exclude (row_reason, copy, is_conflicting),
-    case
-        when row_reason is not null then row_reason
-        when is_conflicting then 'conflicting_duplicate'
-        when copy > 1 then 'duplicate_row'
-    end as reason
-
-from compared
+{{ reasons_of_compared() }}
