@@ -7,10 +7,10 @@
     before (int_market_series): it closes after the decision. Terciles of SPY's volatility are those of its values up to
     the date. What is worked out by date comes back to storage order with a sort. -#}
 
-{%- set spans = range(21) %}
-
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
+{#- the product of growth over 21 sessions in order -#}
+{%- set growth_21d -%}
+{%- for n in range(21) -%} {{ ' * ' if not loop.first }}lag(growth, {{ n }}) over in_order {%- endfor -%}
+{%- endset %}
 
 with
 
@@ -100,10 +100,7 @@ market_growth as (
         as_of_date,
         case
             when session_index - lag(session_index, 20) over in_order = 20
-                then
-                    {%- for n in spans %}
-                    {% if not loop.first %}* {% endif %}lag(growth, {{ n }}) over in_order
-                    {%- endfor %}
+                then {{ growth_21d }}
         end as growth_21d
 
     from market
@@ -241,10 +238,7 @@ sector_growth as (
         sector,
         case
             when session_index - lag(session_index, 20) over in_order = 20
-                then
-                    {%- for n in spans %}
-                    {% if not loop.first %}* {% endif %}lag(growth, {{ n }}) over in_order
-                    {%- endfor %}
+                then {{ growth_21d }}
         end as growth_21d
 
     from sector_returns

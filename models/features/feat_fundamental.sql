@@ -10,9 +10,6 @@
     'earnings_yield', 'fcf_yield', 'book_to_market', 'sales_yield', 'ev_to_ebitda', 'dividend_yield',
 ] %}
 
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
-
 with
 
 fundamentals as (
@@ -84,9 +81,8 @@ medians as (
     select
         as_of_date,
         sector,
-        {%- for valuation in valuations %}
-        case when count({{ valuation }}) >= {{ setting('min_sector_names') }} then median({{ valuation }}) end
-            as {{ valuation }}
+        {%- for x in valuations %}
+        case when count({{ x }}) >= {{ setting('min_sector_names') }} then median({{ x }}) end as {{ x }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 

@@ -15,10 +15,10 @@
     'ev_to_ebitda': (['income', 'balance', 'cashflow'], ['ebitda_ttm', 'net_debt']),
     'dividend_yield': (['cashflow'], ['dividends_paid_ttm']),
 } -%}
-{%- set ratios = ratio_statements() %}
-
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
+{%- set ratios = ratio_statements() -%}
+{%- set no_median -%}
+case when absolute.sector is null then 'sector_unknown' when sectors.sector is null then 'few_in_sector' end
+{%- endset %}
 
 with
 
@@ -27,16 +27,11 @@ events as (
     select
         security_id,
         known_at,
-        shares_null_reason,
-        net_issuance_null_reason,
-        {%- for _, items in valuations.values() %}
-        {%- for item in items %}
+        {%- for item in valuations.values() | map('last') | sum(start=ratios | list) %}
         {{ item }}_null_reason,
         {%- endfor %}
-        {%- endfor %}
-        {%- for ratio in ratios %}
-        {{ ratio }}_null_reason{{ ',' if not loop.last }}
-        {%- endfor %}
+        net_issuance_null_reason,
+        shares_null_reason
 
     from {{ ref('int_fundamental_events') }}
 
@@ -128,7 +123,8 @@ sectors as (
         case
             when count(*) filter (where {{ feature }} is null) < {{ setting('min_sector_names') }}
                 then 'few_in_sector'
-        end as {{ feature }}{{ ',' if not loop.last }}
+        end as {{ feature }}
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
     from absolute
@@ -145,11 +141,8 @@ select
     ---------- keys and point in time, reasons
     absolute.* exclude (is_member, sector),
     {%- for feature in valuations %}
-    coalesce(
-        absolute.{{ feature }},
-        case when absolute.sector is null then 'sector_unknown' when sectors.sector is null then 'few_in_sector' end,
-        sectors.{{ feature }}
-    ) as {{ feature }}_vs_sector{{ ',' if not loop.last }}
+    coalesce(absolute.{{ feature }}, {{ no_median }}, sectors.{{ feature }}) as {{ feature }}_vs_sector
+    {%- if not loop.last %},{% endif %}
     {%- endfor %}
 
 from absolute

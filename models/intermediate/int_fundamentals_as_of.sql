@@ -16,9 +16,6 @@
     'ebitda_ttm': ['income', 'cashflow'],
 }, **dict(ratio_statements(), net_issuance=['shares'])) %}
 
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
-
 with
 
 prices as (
@@ -99,13 +96,12 @@ served as (
 
         ---------- what was known, NULL when stale
         {%- for item, sources in rests_on.items() %}
-        case
-            when
-                {%- for source in sources %}
-                {{ 'and ' if not loop.first }}{{ source }}_age_days <= {{ staleness_days }}
-                {%- endfor %}
-                then {{ item }}
-        end as {{ item }},
+        {%- set is_fresh -%}
+        {%- for source in sources -%}
+        {{ ' and ' if not loop.first }}{{ source }}_age_days <= {{ staleness_days }}
+        {%- endfor -%}
+        {%- endset %}
+        case when {{ is_fresh }} then {{ item }} end as {{ item }},
         {%- endfor %}
         case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days
 

@@ -5,7 +5,8 @@
     IC is Pearson's, rank IC Spearman's with average ties, over members with both score and label, at least
     min_cross_section of them; NULL when either side does not vary.
     Exact: scores and returns are brought to [0, 1] by the date's range and summed as decimals; twice an average rank is
-    an integer (the first plus the last rank of its ties), so rank sums are integers. -#}
+    an integer (the first plus the last rank of its ties), so rank sums are integers, which those of percentile_ranks
+    would not be. -#}
 
 with
 

@@ -12,8 +12,17 @@
     'short_interest': setting('short_interest_staleness_days') | int,
     'holdings': setting('holdings_staleness_days') | int,
 } -%}
-{#- parts without an age: there or not there; insiders are stale when their file no longer goes on -#}
-{%- set present = ['sector', 'market', 'vix'] -%}
+{#- when a part is known, and when one with an age is too old; insiders are when their file no longer goes on -#}
+{%- set is_known = {
+    'bars': 'true', 'sector': 'knowing.has_sector', 'market': 'days.has_market', 'vix': 'days.has_vix',
+} -%}
+{%- set is_too_old = {'insiders': 'knowing.insiders_is_stale'} -%}
+{%- for part, days in limits.items() -%}
+{%- do is_too_old.update({part: 'knowing.' ~ part ~ ' > ' ~ days}) -%}
+{%- endfor -%}
+{%- for part in is_too_old -%}
+{%- do is_known.update({part: 'knowing.' ~ part ~ ' is not null'}) -%}
+{%- endfor -%}
 {%- set combinations = [
     'bars', 'bars sector', 'sector', 'market', 'vix',
     'income', 'balance', 'cashflow', 'income balance', 'income balance cashflow', 'shares',
@@ -21,9 +30,6 @@
     'income shares sector', 'balance shares sector', 'cashflow shares sector', 'income balance cashflow shares sector',
     'insiders', 'insiders shares', 'short_interest', 'holdings', 'holdings shares',
 ] %}
-
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
 
 with
 
@@ -113,55 +119,29 @@ ages as (
 
     select
         knowing.as_of_date,
-        count(*) filter (where snapshots.security_id is not null) as names_on_snapshot,
         {%- for combination in combinations %}
-        {%- set parts = combination.split() %}
-        {%- set aged = parts | reject('in', present + ['bars']) | list %}
+        {%- set known, aged, dated, too_old = [], [], [], [] %}
+        {%- for part in combination.split() %}
+        {%- do known.append(is_known[part]) %}
+        {%- if part in is_too_old %}
+        {%- do aged.append('knowing.' ~ part) %}
+        {%- do dated.append(is_known[part]) %}
+        {%- do too_old.append(is_too_old[part]) %}
+        {%- endif %}
+        {%- endfor %}
         {
-            'known': count(*) filter (
-                where true
-                {%- for part in aged %}
-                and knowing.{{ part }} is not null
-                {%- endfor %}
-                {%- if 'sector' in parts %}
-                and knowing.has_sector
-                {%- endif %}
-                {%- if 'market' in parts %}
-                and days.has_market
-                {%- endif %}
-                {%- if 'vix' in parts %}
-                and days.has_vix
-                {%- endif %}
-            ),
+            'known': count(*) filter (where {{ known | join(' and ') }}),
             {%- if aged %}
-            'stale': count(*) filter (
-                where (
-                    {%- for part in aged %}
-                    {{ 'or ' if not loop.first }}
-                    {%- set is_old = 'knowing.' ~ part ~ ' > ' ~ limits[part] %}
-                    {{- 'knowing.insiders_is_stale' if part == 'insiders' else is_old }}
-                    {%- endfor %}
-                )
-                {%- for part in aged %}
-                and knowing.{{ part }} is not null
-                {%- endfor %}
-                {%- if 'sector' in parts %}
-                and knowing.has_sector
-                {%- endif %}
-            ),
-            {%- set oldest = 'greatest(knowing.' ~ aged | join(', knowing.') ~ ')' %}
-            'age_days': quantile_disc({{ oldest }}, [0.5, 0.9, 1.0]) filter (
-                where true
-                {%- for part in aged %}
-                and knowing.{{ part }} is not null
-                {%- endfor %}
-            )
+            'stale': count(*) filter (where ({{ too_old | join(' or ') }}) and {{ known | join(' and ') }}),
+            'age_days': quantile_disc(greatest({{ aged | join(', ') }}), [0.5, 0.9, 1.0])
+            filter (where {{ dated | join(' and ') }})
             {%- else %}
             'stale': 0::bigint,
             'age_days': [0, 0, 0]::bigint[]
             {%- endif %}
-        } as "{{ combination }}"{{ ',' if not loop.last }}
+        } as "{{ combination }}",
         {%- endfor %}
+        count(*) filter (where snapshots.security_id is not null) as names_on_snapshot
 
     from knowing
 

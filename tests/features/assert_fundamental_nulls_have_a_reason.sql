@@ -36,9 +36,6 @@
 {%- endif -%}
 {%- endfor %}
 
--- loops whose rows span lines are beyond the linter's rule of indents
--- noqa: disable=LT02
-
 with
 
 first_known as (
@@ -76,8 +73,9 @@ counted as (
                 and {{ statement }} <= prices.decided_at
                 {%- endfor %}
             )
-        ) as {{ feature }}{{ ',' if not loop.last }}
+        ) as {{ feature }},
         {%- endfor %}
+        count(*) as counted_rows
 
     from {{ ref('feat_fundamental') }} as served
 
@@ -101,7 +99,7 @@ counted as (
 by_feature as (
 
     unpivot counted
-    on columns(*)
+    on columns(* exclude (counted_rows))
     into name feature_name value bad_rows
 
 )
