@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from kairos import machine
+from kairos import machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
 from kairos.publish import locked_message, publish
@@ -233,6 +233,9 @@ def parser() -> argparse.ArgumentParser:
     )
     proving.add_argument("--work", help="folder for the builds, default the system's temporary folder")
     proving.set_defaults(run=_prove)
+
+    fitted = commands.add_parser("models", help="export: a fit as its library's own file, with its medians")
+    models_cli.add_arguments(fitted)
 
     commands.add_parser("publish", help="publish the marts of the warehouse for BI").set_defaults(run=_publish)
     return top

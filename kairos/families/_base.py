@@ -28,6 +28,8 @@ class Family(ABC):
     name: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     estimator_format: ClassVar[str]
+    # How a file of the library ends.
+    file_ending: ClassVar[str]
     # Whether inputs are standardised with the training rows' mean and deviation first.
     is_scaled: ClassVar[bool]
     # Every parameter a spec may set, with the value it has when no row of alpha_params.csv sets it.
@@ -63,6 +65,10 @@ class Family(ABC):
     @abstractmethod
     def deserialize(self, content: bytes) -> Any:
         """The fitted estimator of `content`; it predicts as the one that was written."""
+
+    def files(self, content: bytes) -> dict[str, bytes]:
+        """The bytes of a fit as files that its library reads: the end of the file's name -> its content."""
+        return {self.file_ending: content}
 
     def typed_params(self, given: dict[str, str], alpha_name: str) -> dict[str, Any]:
         """Defaults overridden by the text values of alpha_params.csv, each cast to its default's type.

@@ -14,6 +14,7 @@ class SklearnFamily(Family):
     """An estimator of scikit-learn, which a family names in build(); classes are integers for its classifiers."""
 
     estimator_format = "skops"
+    file_ending = ".skops"
     libraries: ClassVar = ("scikit-learn", "scipy", "skops")
 
     def fit(self, unfitted, X, y, weight):

@@ -26,6 +26,7 @@ class LightGBM(Family):
     name = "lightgbm"
     tasks = ("classification", "multiclass", "regression", "quantile")
     estimator_format = "lightgbm_text"
+    file_ending = ".txt"
     is_scaled = False
     # Leaf-wise trees fit noise faster than depth-wise ones: few leaves, each of many rows.
     defaults: ClassVar = {
@@ -71,4 +72,14 @@ class LightGBM(Family):
         return "".join(booster.model_to_string() for booster in fitted).encode()
 
     def deserialize(self, content):
-        return [lgb.Booster(model_str=text) for text in _FIRST_LINES.split(content.decode()) if text]
+        return [lgb.Booster(model_str=text) for text in _texts(content)]
+
+    def files(self, content):
+        texts = _texts(content)
+        names = [""] if len(texts) == 1 else [f"_q{round(100 * level)}" for level in QUANTILES]
+        return {name + self.file_ending: text.encode() for name, text in zip(names, texts, strict=True)}
+
+
+def _texts(content: bytes) -> list[str]:
+    """The model texts of a fit, one per booster."""
+    return [text for text in _FIRST_LINES.split(content.decode()) if text]

@@ -24,6 +24,7 @@ class XGBoost(Family):
     name = "xgboost"
     tasks = ("classification", "multiclass", "regression", "quantile")
     estimator_format = "ubj"
+    file_ending = ".ubj"
     is_scaled = False
     # The fourth reference document's parameters; what an alpha changes stands in alpha_params.csv.
     defaults: ClassVar = {
