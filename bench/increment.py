@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -76,17 +77,43 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     compiled.build(con, [VIEWS[0], "int_fundamental_events", "int_fundamental_steps", VIEWS[1]])
 
 
-def add_day(con: duckdb.DuckDBPyConnection, tables: list[str], sessions_back: str) -> None:
-    """Digests, then the batch of the newest session."""
-    compiled.build(con, ["int_feature_digests"])
-    con.execute(f"set variable sessions_back = ({sessions_back})")
+def forget_day(con: duckdb.DuckDBPyConnection, tables: list[str], renewed: Sequence[int] = ()) -> None:
+    """Take the rows of the newest session, and all rows of some securities, out of the tables."""
     for name in tables:
         con.execute(
-            f"insert into {_table(name)} select * from ({_here(con, compiled.models()[name].sql)})"
-            " where as_of_date >= getvariable('sessions_back')[1] order by security_id, as_of_date"
+            f"delete from {_table(name)} where as_of_date = (select max(as_of_date) from intermediate.int_prices)"
+            f" or list_position({list(renewed)}::bigint[], security_id) > 0"
+        )
+    con.execute("checkpoint")
+
+
+def add_day(con: duckdb.DuckDBPyConnection, tables: list[str], renewed: Sequence[int] = ()) -> None:
+    """Digests, then the batch of the newest session and of all rows of some securities."""
+    compiled.build(con, ["int_feature_digests"])
+    con.execute(
+        "set variable sessions_back = (select list(distinct as_of_date order by as_of_date desc)[:2048]"
+        " from intermediate.int_prices)"
+    )
+    con.execute(f"set variable renewed = {list(renewed)}::bigint[]")
+    for name in tables:
+        con.execute(
+            f"insert into {_table(name)} select * from ({_here(con, compiled.models()[name].sql)}) where as_of_date >="
+            " getvariable('sessions_back')[1] or list_position(getvariable('renewed'), security_id) > 0"
         )
     con.execute("reset variable sessions_back")
+    con.execute("reset variable renewed")
     con.execute("checkpoint")
+
+
+def fingerprints(con: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str, tuple]:
+    """Number of rows and a digest of all their bits, by table; when a row was added is no part of it."""
+    found = {}
+    for name in tables:
+        columns = "columns(* exclude (batch))" if name == ROWS else "columns(*)"
+        found[name] = con.execute(
+            f"select count(*), bit_xor(hash(t)) from (select {columns} from {_table(name)}) as t"
+        ).fetchall()[0]
+    return found
 
 
 def measure(folder: Path, securities: int, years: int, rounds: int, threads: int) -> dict:
@@ -95,8 +122,6 @@ def measure(folder: Path, securities: int, years: int, rounds: int, threads: int
     if not (folder / "source.duckdb").exists():
         data.write(folder, securities, years)
     shutil.copyfile(folder / "source.duckdb", folder / "work.duckdb")
-    newest = "(select max(as_of_date) from intermediate.int_prices)"
-    back = "select list(distinct as_of_date order by as_of_date desc) from intermediate.int_prices"
     with in_sql.connect(folder / "work.duckdb", threads) as con:
         prepare(con)
         tables = families(con)
@@ -105,21 +130,13 @@ def measure(folder: Path, securities: int, years: int, rounds: int, threads: int
             compiled.build(con, tables)
             con.execute("checkpoint")
 
-        def fingerprints() -> dict[str, tuple]:
-            return {
-                name: con.execute(f"select count(*), bit_xor(hash(t)) from (from {_table(name)}) as t").fetchall()[0]
-                for name in tables
-            }
-
         full = [timed(in_full) for _ in range(rounds)]
-        made, day = fingerprints(), []
+        made, day = fingerprints(con, tables), []
         for _ in range(rounds):
-            for name in tables:
-                con.execute(f"delete from {_table(name)} where as_of_date = {newest}")
-            con.execute("checkpoint")
-            assert fingerprints() != made
-            day.append(timed(lambda: add_day(con, tables, back)))
-            if fingerprints() != made:
+            forget_day(con, tables)
+            assert fingerprints(con, tables) != made
+            day.append(timed(lambda: add_day(con, tables)))
+            if fingerprints(con, tables) != made:
                 raise SystemExit("A day added does not equal the table made in full; nothing is reported.")
         rows = con.execute("select count(*) from intermediate.int_prices").fetchall()[0][0]
     seconds = {

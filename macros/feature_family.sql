@@ -31,7 +31,6 @@
             select * from ({{ compiled_code }}
             ) as computed
             where as_of_date >= getvariable('sessions_back')[1] or list_position(getvariable('renewed'), security_id) > 0
-            order by security_id, as_of_date
         {%- endcall -%}
         {%- call statement('no_new_rows') -%}
             reset variable sessions_back; reset variable renewed; reset variable batch

@@ -9,16 +9,24 @@
     the first is the first new session and the others are the sessions before it, newest first; renewed, a list of
     security_id. (A search in a list and not IN, which DuckDB turns into a join, after which windows no longer stream.)
 
+    A condition on the date alone is part of the scan; it is more only where there are securities to renew. DuckDB then
+    lets small chunks of filtered rows wait while large ones go by, on their way to the right side of a positional join,
+    unless a streaming window is on that way. A table that goes there without one, in a family that renews securities
+    (families that compare names do not, they are made anew), says by_position, in the clause qualify: the condition
+    brings a window. On the left the insert keeps rows in order.
+
     A family that reads it is built after int_feature_rows; a view it reads says is_view.
     Example: from {{ "{{ ref('int_prices') }} where {{ rows_to_compute(lookback=252) }}" }} -#}
-{% macro rows_to_compute(lookback=0, is_view=false) -%}
+{% macro rows_to_compute(lookback=0, is_view=false, by_position=false) -%}
     {%- if model.resource_type == 'model' and not is_view -%}
         {%- do ref('int_feature_plan' if model.name == 'int_feature_rows' else 'int_feature_rows') -%}
     {%- endif -%}
+    {%- set since = "as_of_date >= coalesce(getvariable('sessions_back')[%d], date '0001-01-01')" % (lookback + 1) -%}
     case
         when getvariable('sessions_back') is null then true
-        else
-            coalesce(as_of_date >= getvariable('sessions_back')[{{ lookback + 1 }}], true)
-            or list_position(getvariable('renewed'), security_id) > 0
+        when len(getvariable('renewed')) > 0
+            then {{ 'lag(security_id, 1, 0) over () is not null and ' if by_position -}}
+            ({{ since }} or list_position(getvariable('renewed'), security_id) > 0)
+        else {{ since }}
     end
 {%- endmacro %}

@@ -16,8 +16,6 @@ fundamentals as (
 
     select * from {{ ref('int_fundamentals_as_of') }}
 
-    where {{ rows_to_compute() }}
-
 ),
 
 universe as (

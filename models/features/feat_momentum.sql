@@ -55,22 +55,42 @@ universe as (
 
     from {{ ref('int_universe') }}
 
-    where {{ rows_to_compute(lookback=252) }}
+    where {{ rows_to_compute() }}
+
+),
+
+moved as (
+
+    select
+        as_of_date,
+        security_id,
+        case when row_in_run > 126 then close_total_return / lag(close_total_return, 126) over () - 1 end as mom_6m
+
+    from {{ ref('int_prices') }}
+
+    where {{ rows_to_compute(lookback=126) }}
+
+),
+
+new_moved as (
+
+    select * from moved
+
+    where {{ rows_to_compute() }}
 
 ),
 
 strength as (
 
     select
-        prices.as_of_date,
-        prices.security_id,
-        case when universe.is_member and prices.row_in_run > 126 then prices.tr / lag(prices.tr, 126) over () - 1 end
-            as mom_6m
+        moved.as_of_date,
+        moved.security_id,
+        case when universe.is_member then moved.mom_6m end as mom_6m
 
-    from prices
+    from new_moved as moved
     positional join universe
 
-    where {{ same_rows(['prices', 'universe']) }}
+    where {{ same_rows(['moved', 'universe']) }}
 
 ),
 
@@ -118,6 +138,16 @@ ranks as (
 
 ),
 
+---------- side by side, without the rows that only the windows needed
+
+new_returns as (
+
+    select * from returns
+
+    where {{ rows_to_compute() }}
+
+),
+
 momentum as (
 
     select
@@ -143,7 +173,7 @@ momentum as (
         returns.roc_60d,
         returns.trend_strength_200d
 
-    from returns
+    from new_returns as returns
     positional join ranks
 
     where {{ same_rows(['returns', 'ranks']) }}

@@ -28,7 +28,7 @@ universe as (
 
     from {{ ref('int_universe') }}
 
-    where {{ rows_to_compute() }}
+    qualify {{ rows_to_compute(by_position=true) }}
 
 )
 

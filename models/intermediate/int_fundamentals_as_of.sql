@@ -1,6 +1,7 @@
 {#- What was known of a security's fundamentals at each decision, beside the price of the day: the one as-of join of the
     fundamentals, followed by the staleness rule. A view, so that the join runs inside the tables that read it.
-    Grain: one row per (as_of_date, security_id), the rows of int_prices in their order.
+    Grain: one row per (as_of_date, security_id), the rows of int_prices in their order; inside a feature family those to
+    compute.
     Market value = as-traded close x shares on the basis of the day. Where no splits are delivered (close_unadjusted is
     NULL) the bases of prices and counts are taken as one, and the row is flagged. -#}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from bench import compare, data, in_polars, in_sql
+from bench import compare, data, in_polars, in_sql, increment
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +35,30 @@ def test_comparison_sees_one_cell(sides, name):
     emptied = theirs.with_columns(pl.when(pl.int_range(pl.len()) != row).then(name).alias(name))
     assert compare.differences(ours, emptied, in_polars.FEATURES) != []
     assert compare.differences(ours, theirs.reverse(), in_polars.FEATURES) != []
+
+
+def test_a_batch_on_many_names_equals_all_rows_made_anew(tmp_path):
+    """A new session of all names, and two names anew: rows come in chunks of very unequal size."""
+    data.write(tmp_path, securities=40, years=3)
+    with in_sql.connect(tmp_path / "source.duckdb", threads=2) as con:
+        increment.prepare(con)
+        tables = increment.families(con)
+        made = increment.fingerprints(con, tables)
+        assert len(tables) >= 8
+        increment.forget_day(con, tables)
+        increment.add_day(con, tables)
+        assert increment.fingerprints(con, tables) == made
+        names = con.sql("select distinct security_id from intermediate.int_prices order by 1").fetchall()
+        # those that a renewed name does not make anew as a whole
+        tables = ["int_feature_rows", "feat_price", "feat_volatility", "feat_beta", "feat_technical"]
+        for renewed in ([names[20]], [names[10], names[30]]):
+            increment.forget_day(con, tables, renewed=[name for (name,) in renewed])
+            assert increment.fingerprints(con, tables) != made
+            increment.add_day(con, tables, renewed=[name for (name,) in renewed])
+            assert increment.fingerprints(con, tables) == {table: made[table] for table in tables}
+        for table in tables[1:]:
+            apart = con.sql(
+                f"from intermediate.int_feature_rows as a positional join features.{table} as b"
+                " where (a.security_id, a.as_of_date) is distinct from (b.security_id, b.as_of_date)"
+            )
+            assert len(apart.fetchall()) == 0
