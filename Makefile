@@ -41,7 +41,7 @@ publish: setup
 
 lock: setup-dev
 	@cd "$(ROOT)"
-	for kind in requirements requirements-dev; do
+	for kind in requirements requirements-dev requirements-dask requirements-ray; do
 	  $(BIN)/uv pip compile "$$kind.in" --generate-hashes --no-strip-extras --no-emit-index-url --no-header \
 	    --python-version 3.11 --quiet --output-file "$$kind.txt"
 	done

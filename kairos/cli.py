@@ -82,9 +82,10 @@ def _dbt_build(demo: Path | None) -> bool:
 def _load_libraries() -> None:
     """Start the workers and load what fits need, here and there, while dbt makes the tables they learn from."""
     from kairos import executor, fitting
+    from kairos.settings import setting
 
-    if machine.workers() > 1:
-        list(executor.run(fitting.code_version, ["ridge"] * machine.workers()))
+    if machine.workers() > 1 and setting("executor") == "loky":
+        list(executor.run_here(fitting.code_version, ["ridge"] * machine.workers()))
 
 
 def _write_demo(out: Path | None) -> None:

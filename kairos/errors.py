@@ -3,7 +3,7 @@
 KairosError
 ├── MarketError        a market's files cannot be used
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
-├── ExecutorError      worker processes died
+├── ExecutorError      an executor cannot be used, or its workers die
 ├── StateError         the append-only state cannot be read or written
 ├── PublishError       the marts could not be published
 └── ProofError         the lookahead proof could not be carried out
@@ -23,7 +23,7 @@ class SpecError(KairosError):
 
 
 class ExecutorError(KairosError):
-    """Worker processes died."""
+    """An executor cannot be used, or its workers die."""
 
 
 class StateError(KairosError):

@@ -1,20 +1,33 @@
-"""One way to run a list of independent tasks: fits, scores, trials. No result depends on how many workers there are."""
+"""One way to run a list of independent tasks: fits, scores, trials. No result depends on where or how many at once.
+
+Vars say where: `executor` loky (processes of this machine), dask or ray (a cluster that runs at `executor_address` and
+sees `shared_dir`). Whatever is wrong with a cluster is an ExecutorError before the first task.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.metadata
 import io
+import platform
 import sys
+import tempfile
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import wait
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+import kairos
 from kairos import machine
 from kairos.errors import ExecutorError
+from kairos.settings import setting
 
 # A task is one thread: the libraries' own pools would only fight over the cores the workers already fill.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -22,19 +35,64 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 _STARTING = threading.Lock()
 # Seconds an idle worker stays for the next list of tasks: the tables of a small market take a minute.
 _IDLE_SECONDS = 180
+# Seconds a cluster has to answer.
+_PATIENCE = 30
+# How often a task may lose its worker before it is an error.
+_DEATHS = 3
+# Packages whose versions shape results; a worker must have the same.
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "lightgbm", "skops", "pyarrow", "threadpoolctl")
 
 
 def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None) -> Iterator[tuple[int, Any]]:
     """Yield (position in `tasks`, fn(task)) as results arrive.
 
-    fn: an importable function; what it takes and returns is pickled, so a task names large arrays by path.
-    workers: processes to use, default machine.workers() (KAIROS_WORKERS). With one worker, or one task, everything
-    runs in this process.
+    fn: an importable function; what it takes and returns is pickled, so a task names large arrays by path (a file in
+    shared_folder()).
+    workers: processes of loky, default machine.workers() (KAIROS_WORKERS). With one worker, or one task, everything
+    runs in this process. A cluster has as many as it has.
     Tasks start in the order given: the longest first leaves the fewest cores idle at the end. Lists that run at the
     same time (dbt runs Python models as threads of one process) wait in one queue for the same workers.
-    A worker that is killed costs the tasks in flight, which are tried once more in new workers.
-    Raises ExecutorError when workers die twice; an exception of fn is raised as it is.
+    A worker that is killed costs the task it had, on loky the tasks in flight; they are tried again, there once, on a
+    cluster three times. An exception of fn is raised as it is.
+    Raises ExecutorError for an executor that cannot be used, before the first task, or when workers keep dying.
     """
+    name = _executor()
+    if name == "loky":
+        yield from run_here(fn, tasks, workers)
+    elif tasks:
+        yield from (_run_on_dask if name == "dask" else _run_on_ray)(fn, tasks)
+
+
+@contextlib.contextmanager
+def shared_folder() -> Iterator[str]:
+    """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them."""
+    place = None if _executor() == "loky" else _shared_dir()
+    with tempfile.TemporaryDirectory(prefix="kairos-", dir=place) as folder:
+        yield folder
+
+
+def _executor() -> str:
+    name = setting("executor")
+    if name not in ("loky", "dask", "ray"):
+        raise ExecutorError(f"var executor is '{name}'; it is loky, dask or ray (dbt_project.yml, KAIROS__EXECUTOR).")
+    return name
+
+
+def _shared_dir() -> str:
+    place = setting("shared_dir")
+    if not place or not Path(place).is_dir():
+        raise ExecutorError(
+            f"var shared_dir is '{place}', which is no folder. Executor {_executor()} hands the panel over as files: "
+            "name a folder that this machine and every worker see under the same path (KAIROS__SHARED_DIR)."
+        )
+    return place
+
+
+# --- processes of this machine
+
+
+def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None) -> Iterator[tuple[int, Any]]:
+    """run() on this machine whatever the executor: for tasks that write files of this machine."""
     count = workers or machine.workers()
     if min(count, len(tasks)) <= 1:
         for position, task in enumerate(tasks):
@@ -56,14 +114,165 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
 
 
 def _run_in_processes(fn: Callable[[Any], Any], tasks: dict[int, Any], count: int) -> Iterator[tuple[int, Any]]:
-    """One attempt in worker processes; raises BrokenProcessPool when a worker dies."""
+    """One attempt in worker processes; raises BrokenProcessPool when a worker dies, after all that is done."""
     # starting a process flushes stdout, which a caller that silences dbt may have set to None
     with _STARTING, contextlib.redirect_stdout(io.StringIO()) if sys.stdout is None else contextlib.nullcontext():
         pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
         futures = {pool.submit(fn, task): position for position, task in tasks.items()}
+    died = None
+    left = set(futures)
     try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        while left:
+            done, left = wait(left, return_when="FIRST_COMPLETED")
+            for future in done:
+                if isinstance(future.exception(), BrokenProcessPool):
+                    died = future.exception()
+                else:
+                    yield futures[future], future.result()
+        if died:
+            raise died
     finally:
         for future in futures:
             future.cancel()
+
+
+# --- clusters
+
+
+def _run_on_dask(fn: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Dask's own tasks. A finished result that lived on a killed worker is made again, so each is taken as it comes."""
+    try:
+        from dask.distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise _not_installed("dask") from error
+    address = _address()
+    try:
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise _no_answer("dask", address) from error
+    with client:
+        with _probe() as probe:
+            _compare(client.run(worker_state, probe), f"Dask scheduler at {address}")
+        futures = {client.submit(fn, task, pure=False): position for position, task in enumerate(tasks)}
+        try:
+            for future in as_completed(list(futures), loop=client.loop):
+                yield futures[future], future.result()
+                future.release()
+        except KilledWorker as error:
+            raise _died_again("dask") from error
+
+
+def _run_on_ray(fn: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    """Ray's own tasks, panels by path: its object store is not used."""
+    try:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    except ImportError as error:
+        raise _not_installed("ray") from error
+    address = _address()
+    with _STARTING:  # one connection for all threads, kept for the build
+        if not ray.is_initialized():
+            try:
+                ray.init(address=address, log_to_driver=False, configure_logging=False)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise _no_answer("ray", address) from error
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    with _probe() as probe:
+        asked = {
+            node: ray.remote(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))(
+                worker_state
+            ).remote(probe)
+            for node in nodes
+        }
+        _compare({node: ray.get(said, timeout=10 * _PATIENCE) for node, said in asked.items()}, f"Ray at {address}")
+    call = ray.remote(num_cpus=1, max_retries=_DEATHS, retry_exceptions=False)(fn)
+    positions = {call.remote(task): position for position, task in enumerate(tasks)}
+    left = list(positions)
+    try:
+        while left:
+            done, left = ray.wait(left)
+            yield positions[done[0]], ray.get(done[0])
+    except ray.exceptions.RayTaskError as error:
+        raise (error.cause if isinstance(error.cause, Exception) else error) from None
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        raise _died_again("ray") from error
+    finally:
+        for reference in left:
+            ray.cancel(reference)
+
+
+def worker_state(probe: str) -> dict[str, str]:
+    """What a worker is: versions, code, and what it reads in the probe file. Runs on each worker."""
+    try:
+        found = Path(probe).read_text()
+    except OSError as error:
+        found = str(error)
+    return versions() | {"probe": found}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of all that shapes a result, and a digest of the package's source."""
+    package = Path(kairos.__file__).parent
+    source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(package.rglob("*.py")))).hexdigest()[:12]
+    installed = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # xgboost has two names
+            installed[name] = importlib.metadata.version(name)
+    return {"python": platform.python_version(), "kairos": f"{kairos.__version__}+{source}"} | installed
+
+
+@contextlib.contextmanager
+def _probe() -> Iterator[str]:
+    """A file in the shared folder whose content nobody can know without reading it."""
+    path = Path(_shared_dir()) / f"kairos-probe-{uuid.uuid4().hex}"
+    path.write_text(path.name[::-1])
+    try:
+        yield str(path)
+    finally:
+        path.unlink()
+
+
+def _compare(states: dict[str, dict[str, str]], where: str) -> None:
+    """Refuse a cluster without workers, a worker that does not see the shared folder, and a mixture of versions."""
+    if not states:
+        raise ExecutorError(f"{where} has no workers. Start some, or set executor to loky.")
+    own = versions()
+    for worker, state in states.items():
+        if not state["probe"].endswith("-eborp-soriak"):
+            raise ExecutorError(
+                f"{where}: worker {worker} cannot read a file in shared_dir {_shared_dir()} ({state['probe']}). "
+                "Mount the folder there under the same path."
+            )
+        if wrong := [f"{name} {state.get(name)} for {own[name]}" for name in own if state.get(name) != own[name]]:
+            raise ExecutorError(
+                f"{where}: worker {worker} has {', '.join(wrong)}. Bits are promised for equal versions only: "
+                "install this machine's lock and this version of kairos there."
+            )
+
+
+def _address() -> str:
+    if address := setting("executor_address"):
+        return address
+    raise ExecutorError(
+        f"var executor is '{_executor()}' and executor_address is empty: name its scheduler or head, such as "
+        "tcp://scheduler:8786 (KAIROS__EXECUTOR_ADDRESS)."
+    )
+
+
+def _not_installed(name: str) -> ExecutorError:
+    return ExecutorError(
+        f"Executor {name} needs a package: pip install -r requirements-{name}.txt, here and on workers."
+    )
+
+
+def _no_answer(name: str, address: str) -> ExecutorError:
+    return ExecutorError(f"Executor {name}: nothing answers at {address}. Start it, or correct executor_address.")
+
+
+def _died_again(name: str) -> ExecutorError:
+    return ExecutorError(
+        f"Executor {name}: a task lost its worker again and again, usually for want of memory. Give workers more "
+        "memory or fewer threads, and build again; finished fits are kept."
+    )

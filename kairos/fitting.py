@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,7 +113,7 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, ke
             say(_why_nothing_is_fitted(family, alphas, all_folds))
         return FITS.empty_table()
     tasks.sort(key=lambda task: task["fold"]["train_rows"], reverse=True)  # the longest first (kairos/executor.py)
-    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
+    with executor.shared_folder() as folder:
         files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
         tasks = [{**task, "files": files} for task in tasks]
         rows = _kept_fits(tasks, kept) if kept else []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
         say("score: no fits, so no predictions")
         return SCORES.empty_table()
     features = sorted({name for fit in served for name in fit["feature_names"]})
-    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
+    with executor.shared_folder() as folder:
         first = min(fit["effective_date"] for fit in served)
         relation = panel.filter(f"as_of_date >= date '{first}'").order("as_of_date, security_id")
         files = write_panel(relation, features, folder)

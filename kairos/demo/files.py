@@ -128,7 +128,7 @@ def _write(drawn: World, tasks: list[Task], written: Path, workers: int | None) 
     files = Files(written)
     with files:
         done = 0
-        for position, found in executor.run(write_group, tasks, workers):
+        for position, found in executor.run_here(write_group, tasks, workers):
             waiting[position] = found
             while done in waiting:
                 companies += waiting.pop(done)

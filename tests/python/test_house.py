@@ -240,10 +240,11 @@ def _files(place):
 
 def test_requirements_are_exact_and_name_no_host():
     """Every requirement is pinned with ==, the locks carry hashes and no address."""
-    for name in ("requirements.in", "requirements-dev.in"):
+    kinds = ("requirements", "requirements-dev", "requirements-dask", "requirements-ray")
+    for name in (f"{kind}.in" for kind in kinds):
         lines = [x for x in (ROOT / name).read_text().splitlines() if x and not x.startswith(("#", "-r"))]
         assert all("==" in line for line in lines), name
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in (f"{kind}.txt" for kind in kinds):
         text = (ROOT / name).read_text()
         assert "--hash=sha256" in text
         assert "://" not in text
