@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import io
 import platform
+import socket
 import sys
 import tempfile
 import threading
@@ -174,6 +175,7 @@ def _run_on_ray(fn: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tupl
     with _STARTING:  # one connection for all threads, kept for the build
         if not ray.is_initialized():
             try:
+                _knock(address)  # Ray itself tries for minutes
                 ray.init(address=address, log_to_driver=False, configure_logging=False)
             except (OSError, ValueError, RuntimeError) as error:
                 raise _no_answer("ray", address) from error
@@ -259,6 +261,13 @@ def _address() -> str:
         f"var executor is '{_executor()}' and executor_address is empty: name its scheduler or head, such as "
         "tcp://scheduler:8786 (KAIROS__EXECUTOR_ADDRESS)."
     )
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nothing listens at host:port."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
 
 
 def _not_installed(name: str) -> ExecutorError:
