@@ -28,6 +28,7 @@ RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what 
 # Reactions to a filing: to its headline, which shows in no statement, on the first session, and to the surprise in its
 # accounts, at once by day and on the second session for what comes in the evening: inside the window of a label decided
 # on the filing's own date, and over before a filing known by its date alone may be used.
+IN_THE_EVENING = 0.75  # share of filings
 HEADLINE, POP_DAY, POP_EVENING = 0.025, 0.040, 0.070
 
 

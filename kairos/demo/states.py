@@ -12,6 +12,7 @@ from kairos.demo.parameters import (
     BETA_SPREAD,
     DRIFT,
     HEADLINE,
+    IN_THE_EVENING,
     LARGEST_SHOCK,
     OWN_VOL,
     OWN_VOL_SPREAD,
@@ -111,9 +112,9 @@ def simulate(world: World, numbers: range) -> States:
         """From its stationary distribution on: at its full spread in every session."""
         return ar1(normal[stream], decay_of(name), start=start[stream])
 
-    swing = 0.52 * state("vol", 0) + 0.45 * state("burst", 8)
+    swing = 0.54 * state("vol", 0) + 0.45 * state("burst", 8)
     stress = np.where(paths.regime == 1, STRESS_OWN_VOL, 1.0)[:, None]
-    own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.236) * stress
+    own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.247) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
     news = np.zeros((L, n))
@@ -127,7 +128,7 @@ def simulate(world: World, numbers: range) -> States:
     unit = np.clip(moves / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
     x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))}
     x |= {"m": ar1(unit, decay_of("m")), "s": -ar1(unit, decay_of("s"))}
-    usual = np.hypot(VALUE_IGNORES * np.exp(0.236) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
+    usual = np.hypot(VALUE_IGNORES * np.exp(0.247) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
     x["d"] = mispricing(-VALUE_IGNORES * own + VALUE_NOISE * normal[5], paths.premia["d"], start[5] * usual)
     x["dq"] = x["d"] * x["q"]
     drift = sum(paths.premia[name][:, None] * x[name] for name in PREMIA)
@@ -204,7 +205,7 @@ def draw_filings(rng: np.random.Generator, world: World, number: int, traits: Tr
     late = rng.random(Q) < 0.027
     lag = lag + np.where(late, rng.integers(35, 130, Q), 0)
     filed = off_weekends(end + lag.astype("timedelta64[D]"))
-    after, surprise, headline = rng.random(Q) < 0.5, rng.standard_normal(Q), rng.standard_normal(Q)
+    after, surprise, headline = rng.random(Q) < IN_THE_EVENING, rng.standard_normal(Q), rng.standard_normal(Q)
     year = months.astype("datetime64[Y]").astype(int) + 1970 + (month > year_end)
     kept = (filed >= first - np.timedelta64(455, "D")) & (filed <= min(last, days[-1]))
     return Filings(end[kept], year[kept], quarter[kept], filed[kept], after[kept], surprise[kept], headline[kept])
