@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from kairos import machine, models_cli
+from kairos import cv_cli, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
 from kairos.publish import locked_message, publish
@@ -234,6 +234,10 @@ def parser() -> argparse.ArgumentParser:
     )
     proving.add_argument("--work", help="folder for the builds, default the system's temporary folder")
     proving.set_defaults(run=_prove)
+
+    learning = commands.add_parser("cv", help="cross-validation and an out-of-fold alpha on a panel of your own")
+    cv_cli.add_arguments(learning)
+    learning.set_defaults(run=cv_cli.main)
 
     fitted = commands.add_parser("models", help="export: a fit as its library's own file, with its medians")
     models_cli.add_arguments(fitted)

@@ -2,6 +2,7 @@
 
 KairosError
 ├── MarketError        a market's files cannot be used
+├── PanelError         a panel of one's own cannot be used
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
 ├── ExecutorError      an executor cannot be used, or its workers die
 ├── StateError         the append-only state cannot be read or written
@@ -16,6 +17,10 @@ class KairosError(Exception):
 
 class MarketError(KairosError):
     """A market's files cannot be used."""
+
+
+class PanelError(KairosError):
+    """A panel of one's own cannot be used."""
 
 
 class SpecError(KairosError):

@@ -101,7 +101,7 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, ke
             "features": features_of(spec["feature_set"], sets),
             "params": algorithm.typed_params(
                 {row["param"]: row["value"] for row in all_params if row["alpha_name"] == spec["alpha_name"]},
-                spec["alpha_name"],
+                f"alpha_params.csv: {spec['alpha_name']}",
             ),
         }
         for spec in alphas

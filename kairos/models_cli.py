@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import skops.io
 
 from kairos import machine
 from kairos.backtest.adhoc import open_warehouse
 from kairos.errors import MarketError, SpecError
-from kairos.families import QUANTILES, family_named
 
 FOLDER = "exports/models"
 
@@ -37,6 +35,8 @@ def export_fit(warehouse: Path, alpha_name: str, fold_id: str | None, folder: Pa
         SpecError: no such alpha or fold; names those there are.
         MarketError: no warehouse, a locked one, or one without fits.
     """
+    from kairos.families import family_named  # here: the libraries take seconds, which no other command should
+
     fit = _fit(warehouse, alpha_name, fold_id)
     family = family_named(fit["family"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,10 @@ def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any
 
 def _description(fit: dict[str, Any], files: list[str]) -> dict[str, Any]:
     """What a program needs beside the files to say what the fit says."""
+    import skops.io
+
+    from kairos.families import QUANTILES
+
     names = fit["feature_names"]
     plain = ("alpha_name", "fold_id", "fit_id", "family", "task", "label", "n_train_rows", "estimator_sha256")
     described = {name: fit[name] for name in plain}

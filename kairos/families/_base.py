@@ -70,8 +70,8 @@ class Family(ABC):
         """The bytes of a fit as files that its library reads: the end of the file's name -> its content."""
         return {self.file_ending: content}
 
-    def typed_params(self, given: dict[str, str], alpha_name: str) -> dict[str, Any]:
-        """Defaults overridden by the text values of alpha_params.csv, each cast to its default's type.
+    def typed_params(self, given: dict[str, str], asked_by: str) -> dict[str, Any]:
+        """Defaults overridden by text values, each cast to its default's type; asked_by says in errors who set them.
 
         Raises SpecError for a parameter the family does not have or a value that is not of its type.
         """
@@ -79,16 +79,15 @@ class Family(ABC):
         for param, text in given.items():
             if param not in params:
                 raise SpecError(
-                    f"alpha_params.csv: {alpha_name} sets '{param}', which family '{self.name}' does not have; "
-                    f"it has {', '.join(sorted(params))}. Correct the row or add it to the family's defaults."
+                    f"{asked_by} sets '{param}', which family '{self.name}' does not have; it has "
+                    f"{', '.join(sorted(params)) or 'none'}. Correct the name or add it to the family's defaults."
                 )
             kind = type(params[param])
             try:
                 params[param] = kind(text)
             except ValueError as error:
                 raise SpecError(
-                    f"alpha_params.csv: {alpha_name} sets {param}='{text}', which is not {kind.__name__}. "
-                    "Correct the value."
+                    f"{asked_by} sets {param}='{text}', which is not {kind.__name__}. Correct the value."
                 ) from error
         return params
 
