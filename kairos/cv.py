@@ -347,7 +347,9 @@ def _write(
         ),
         placed as (
             select panel.*, days.day, days.day_index,
-                greatest(day_index + {gap}, lead(day_index, {gap}) over (partition by symbol order by moment)) as end_index
+                greatest(
+                    day_index + {gap}, lead(day_index, {gap}) over (partition by symbol order by moment)
+                ) as end_index
             from panel join days on panel.moment::date = days.day
         )
         select placed.* exclude (day, day_index), placed.day as as_of_date, placed.day_index as session_index,

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 
 from kairos.cli import main
-from kairos.cv import MLExperimentConfig, MLModelConfig, date_ics, prepare_ml_dataset, run_time_series_cv
+from kairos.cv import MLExperimentConfig, MLModelConfig, alpha_panel, date_ics, prepare_ml_dataset, run_time_series_cv
 from kairos.errors import KairosError
 from kairos.families import FAMILIES
 
@@ -253,8 +253,6 @@ WRONG = [
 
 @pytest.mark.parametrize(("spoil", "changes", "message"), WRONG)
 def test_what_cannot_be_used_is_said_with_rule_finding_and_cure(panel, spoil, changes, message):
-    from kairos.cv import alpha_panel
-
     with pytest.raises(KairosError, match=message):
         alpha_panel(cv(spoil(panel), **changes))
 
