@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from kairos import cv_cli, machine, models_cli
+from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
 from kairos.publish import locked_message, publish
@@ -238,6 +238,10 @@ def parser() -> argparse.ArgumentParser:
     learning = commands.add_parser("cv", help="cross-validation and an out-of-fold alpha on a panel of your own")
     cv_cli.add_arguments(learning)
     learning.set_defaults(run=cv_cli.main)
+
+    exporting = commands.add_parser("export", help="an alpha with its factors and forward return as a Parquet panel")
+    export.add_arguments(exporting)
+    exporting.set_defaults(run=export.main)
 
     fitted = commands.add_parser("models", help="export: a fit as its library's own file, with its medians")
     models_cli.add_arguments(fitted)

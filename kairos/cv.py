@@ -69,6 +69,7 @@ class MLExperimentConfig:
         train_size: days a training window has at most (rolling), default all before the block (expanding).
         standardize: inputs are standardised with the training rows' mean and deviation.
         entry_lag: days between a row and the entry of its return; 0 where the return begins at the row's own close.
+        alpha_col: name of the alpha, default ml_alpha_{family}_{h}d; no column of the panel may have it.
     """
 
     label_col: str | None = None
@@ -77,6 +78,7 @@ class MLExperimentConfig:
     train_size: int | None = None
     standardize: bool = True
     entry_lag: int = 0
+    alpha_col: str | None = None
 
 
 class CVResult(TypedDict):
@@ -160,6 +162,11 @@ def run_time_series_cv(
         )
     params = family.typed_params({name: str(value) for name, value in model.params.items()}, "--param")
     dataset = prepare_ml_dataset(panel, experiment)
+    column = experiment.alpha_col or f"ml_alpha_{family.name}_{dataset.horizon}d"
+    if column in dataset.table.column_names:
+        raise PanelError(
+            f"The panel has a column {column}, as the alpha is to be called. Name another with --alpha-col."
+        )
     factors = [f"factor_{position}" for position in range(len(dataset.features))]
     shared = {"family": family.name, "params": params, "seed": model.seed, "standardize": experiment.standardize}
     shared |= {"horizon": dataset.horizon, "factors": factors}
@@ -181,7 +188,7 @@ def run_time_series_cv(
         "global_metrics": _summary(predictions, dataset.horizon),
         "last_model": family.deserialize(blocks[-1]["estimator"]),
         "feature_names": [dataset.features[factors.index(name)] for name in blocks[-1]["features"]],
-        "column": f"ml_alpha_{family.name}_{dataset.horizon}d",
+        "column": column,
         "params": params,
         "dataset": dataset,
     }
@@ -217,13 +224,8 @@ def fit_block(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def alpha_panel(result: CVResult) -> pa.Table:
-    """The panel with its alpha `ml_alpha_{family}_{h}d` after timestamp and symbol; NULL before the first test block.
-
-    Raises PanelError when the panel has a column of that name.
-    """
+    """The panel with its alpha after timestamp and symbol; NULL before the first test block."""
     table, column, predictions = result["dataset"].table, result["column"], result["predictions_df"]
-    if column in table.column_names:
-        raise PanelError(f"The alpha is to be called {column}, and the panel has such a column. Rename or drop it.")
     alpha = np.full(table.num_rows, np.nan)
     alpha[table.num_rows - len(predictions) :] = predictions["y_pred"]  # the blocks reach to the end
     named = {"timestamp": table["timestamp"], "symbol": table["symbol"], column: pa.array(alpha, from_pandas=True)}
@@ -236,7 +238,7 @@ def export_ml_alpha(
     """Cross-validate on a panel's file; write the panel with its alpha, and a JSON of metadata beside it.
 
     Args:
-        out: the Parquet file, or a folder for ml_alpha_{family}_{h}d_{name of the panel}.parquet. The metadata beside
+        out: the Parquet file, or a folder for {alpha}_{name of the panel}.parquet. The metadata beside
             it, <out>_metadata.json: both configurations, the blocks, the metrics, the digest of the panel.
 
     Returns:

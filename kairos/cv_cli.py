@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", "--label-col", help="default the only fwd_return_<h>d")
     parser.add_argument("--features", nargs="+", metavar="COLUMN", help="factors, default every numeric column")
     parser.add_argument("--entry-lag", type=int, default=0, help="days from a row to its return's entry, default 0")
+    parser.add_argument("--alpha-col", help="name of the alpha, default ml_alpha_<family>_<h>d")
     parser.add_argument("--seed", type=int, default=7, help="of families that draw, default 7")
     parser.add_argument("--out", "--output-file", type=Path, help=f"Parquet file or folder, default {FOLDER}")
 
@@ -36,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
     if wrong := [name for name, separator, value in pairs if not (separator and value)]:
         raise SpecError(f"--param {wrong[0]!r}: write name=value, for example --param alpha=0.1.")
     experiment = MLExperimentConfig(
-        args.label, args.features, args.n_splits, args.train_size, args.standardize, args.entry_lag
+        args.label, args.features, args.n_splits, args.train_size, args.standardize, args.entry_lag, args.alpha_col
     )
     model = MLModelConfig(args.family, {name: value for name, _, value in pairs}, args.seed)
     out, result = export_ml_alpha(args.panel, experiment, model, args.out or machine.root() / FOLDER)

@@ -119,6 +119,22 @@ def test_no_published_mart_is_empty(house):
     assert not empty
 
 
+def test_alphas_and_fits_leave_the_warehouse_as_files(house):
+    """kairos export and kairos models export read this warehouse's own tables."""
+    out = str(house.folder / "exports")
+    for words in (["export", "ml_alpha_ridge_20d"], ["models", "export", "ml_alpha_ridge_20d"]):
+        done = house.kairos(*words, "--out", out)
+        assert done.returncode == 0, done.stderr
+    panel = duckdb.sql(f"from '{out}/ml_alpha_ridge_20d_common_shares_1d.parquet'")
+    assert panel.columns[:4] == ["timestamp", "symbol", "ml_alpha_ridge_20d", "fwd_return_20d"]
+    assert len(panel.columns) == 4 + 23
+    scored = panel.filter("ml_alpha_ridge_20d is not null").aggregate("count(*), count(distinct (timestamp, symbol))")
+    assert scored.fetchall() == house.query(
+        "select count(*), count(*) from marts.fct_signals where alpha_name = 'ml_alpha_ridge_20d'"
+    )
+    assert list((house.folder / "exports").glob("ml_alpha_ridge_20d_*.skops"))
+
+
 def test_the_exam_marks_this_warehouse(house):
     """Rank ICs of truth and alphas, worked out by pandas from the tables and truth.parquet; the learner's are there."""
     found = series(house.folder / "kairos.duckdb", house.market, 5)
