@@ -56,3 +56,23 @@ SCORES = pa.schema(
         ("is_out_of_sample", pa.bool_()),
     ]
 )
+
+# One row per (alpha_name, horizon_days, signal_date): how a date's scores lined up with the returns that followed.
+ALPHA_QUALITY = pa.schema(
+    [
+        ("matured_date", pa.date32()),
+        ("signal_date", pa.date32()),
+        ("alpha_name", pa.string()),
+        ("horizon_days", pa.int32()),
+        ("every_sessions", pa.int32()),
+        ("ic", pa.float64()),
+        ("rank_ic", pa.float64()),
+        ("names", pa.int32()),
+        ("hit_rate", pa.float64()),
+        ("quantile_spread", pa.float64()),
+        ("rank_autocorrelation", pa.float64()),
+        ("top_turnover", pa.float64()),
+        ("rank_ic_beyond_features", pa.float64()),
+        ("rank_ic_beyond_v8", pa.float64()),
+    ]
+)

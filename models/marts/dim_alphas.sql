@@ -1,5 +1,5 @@
-{#- The alphas: what each learns, on what, and how. Grain: one row per alpha_name. Source: seed alpha_specs and the
-    bundle alpha_v8, which is weighted by hand. -#}
+{#- The alphas: what each learns, on what, and how. Grain: one row per alpha_name. Source: seeds alpha_specs and
+    ensembles, and the bundle alpha_v8, which is weighted by hand. -#}
 
 with
 
@@ -39,11 +39,31 @@ bundles as (
 
 ),
 
+ensembles as (
+
+    select
+        ensemble_name as alpha_name,
+        'ensemble' as family,
+        method as task,
+        null::varchar as label,
+        horizon_days,
+        null::varchar as feature_set,
+        null::integer as train_months,
+        null::integer as test_months,
+        null::integer as train_every_sessions,
+        true as is_active
+
+    from {{ ref('ensembles') }}
+
+),
+
 alphas as (
 
     select * from specs
     union all
     select * from bundles
+    union all
+    select * from ensembles
 
 )
 

@@ -29,6 +29,9 @@ joined as (
         {%- for alpha in var('active_alphas') %}
         alphas.{{ alpha }},
         {%- endfor %}
+        {%- for ensemble in var('ensembles') + var('blends') %}
+        alphas.{{ ensemble }},
+        {%- endfor %}
         alphas.alpha_v8
 
     from alphas

@@ -15,7 +15,7 @@ coefficients as (
         rank_ic,
         ic
     from {{ ref('ml_alpha_quality') }}
-    where ic is not null and rank_ic is not null
+    where every_sessions = 1 and ic is not null and rank_ic is not null
 
 ),
 

@@ -22,7 +22,8 @@ quality as (
         ic,
         rank_ic
 
-    from {{ ref('ml_alpha_quality') }}
+    from {{ ref('ml_alpha_quality__learned') }}
+    where every_sessions = 1
 
 ),
 

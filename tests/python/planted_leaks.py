@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/leaks.md"
 
 FOLDS = "models/ml/ml_folds.sql"
+ENSEMBLES = "models/ml/ml_ensemble_weights.sql"
+ENSEMBLES_TEST = "test_ml_ensemble_weights__evidence_has_matured_before"
 STAGING, INTERMEDIATE, FEATURES = "models/staging", "models/intermediate", "models/features"
 
 
@@ -485,6 +487,31 @@ LEAKS = (
             ),
         ),
         Proof("alpha_specs ml_folds ml_fits__lightgbm ml_fits", "ml_fits"),
+    ),
+    # --- what is made of the scores
+    Leak(
+        "the last sessions are not scored, for want of a label",
+        "rows without a label yet are scored like any other",
+        (("kairos/scoring.py", "stop = len(dates) if is_last", "stop = len(dates) - 6 if is_last"),),
+        Proof("ml_scores", "ml_scores"),
+    ),
+    Leak(
+        "ensemble weights from the future",
+        "weights are learned from what matured before they hold",
+        (
+            (
+                ENSEMBLES,
+                "slots.effective_date > quality.matured_date",
+                "slots.effective_date + 365 > quality.matured_date",
+            ),
+        ),
+        ENSEMBLES_TEST,
+    ),
+    Leak(
+        "a member is turned upside down by the fold that it serves",
+        "signs are chosen from past folds",
+        ((ENSEMBLES, "slots.effective_date > quality.matured_date", "slots.effective_date >= quality.signal_date"),),
+        ENSEMBLES_TEST,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""ml_alpha_quality and ml_bundle_scores against scipy and pandas, with ties, gaps, late labels and thin dates."""
+"""kairos.quality, ml_bundle_scores and ml_alpha_summaries against scipy and pandas: ties, gaps, late labels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic_learning import business_days
 
+from kairos import quality
+
 CALENDAR = business_days(60)
 LAG, HORIZON = 1, 5
 
@@ -26,21 +28,36 @@ def register(connection: duckdb.DuckDBPyConnection, **frames: pd.DataFrame) -> N
         connection.execute(f"create or replace table {name} as select * {replaced} from frame")
 
 
-def quality_of(scores: pd.DataFrame, labels: pd.DataFrame, min_cross_section: int = 5) -> pd.DataFrame:
-    """ml_alpha_quality of one alpha 'a' at 5 sessions."""
+def quality_of(
+    scores: pd.DataFrame, labels: pd.DataFrame, min_cross_section: int = 5, features: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """alpha_quality of one alpha 'a' at 5 sessions; scores may have a column alpha_v8, features one per feature."""
     connection = duckdb.connect()
+    alphas = scores.rename(columns={"score": "a"})
+    if "alpha_v8" not in alphas:
+        alphas["alpha_v8"] = np.nan
+    keys = scores[["as_of_date", "security_id"]]
+    panel = keys if features is None else pd.concat([keys, features], axis=1)
+    session_of = {day: i for i, day in enumerate(CALENDAR)}
     register(
         connection,
         int_sessions=pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))}),
-        alpha_specs=pd.DataFrame({"alpha_name": ["a"], "horizon_days": [HORIZON], "is_active": [True]}),
-        ml_predictions=scores.assign(alpha_name="a"),
-        ml_bundle_scores=pd.DataFrame(
-            {"as_of_date": CALENDAR[:1], "security_id": [1], "bundle_name": ["other"], "mf_score": [1.0]}
-        ),
+        alphas=alphas,
         labels=labels,
+        ml_panel=panel.assign(session_index=panel["as_of_date"].map(session_of)),
+        feature_sets=pd.DataFrame(
+            {"feature_set": quality.RAW_FEATURES, "feature_name": ["x"] if features is None else list(features)}
+        ),
     )
-    sql_model.run(connection, "ml/ml_alpha_quality", label_horizons=[HORIZON, 20], min_cross_section=min_cross_section)
-    return connection.sql("from ml_alpha_quality").df()
+    connection.register(
+        "found",
+        quality.alpha_quality(
+            [("a", (HORIZON,))],
+            *(connection.table(name) for name in ("alphas", "labels", "int_sessions", "ml_panel", "feature_sets")),
+            {"entry_lag_sessions": LAG, "min_cross_section": min_cross_section, "label_horizons": [HORIZON, 20]},
+        ),
+    )
+    return connection.sql("from found where every_sessions = 1").df()
 
 
 def make_labels(rows: list[tuple[int, int, float]], late: set[int] = frozenset()) -> pd.DataFrame:
@@ -112,6 +129,104 @@ def test_a_date_with_too_few_names_has_no_row():
     rows = [(4, i, float(i)) for i in range(6)]
     assert len(quality_of(make_scores(rows), make_labels(rows), min_cross_section=6)) == 1
     assert quality_of(make_scores(rows), make_labels(rows), min_cross_section=7).empty
+
+
+def random_days(days: int = 16, names: int = 37, seed: int = 3) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores with ties and gaps, slow from day to day, and labels that follow them a little."""
+    rng = np.random.default_rng(seed)
+    level = rng.normal(size=names)
+    scores, labels = [], []
+    for day in range(days):
+        level = 0.9 * level + 0.4 * rng.normal(size=names)
+        for name in np.flatnonzero(rng.random(names) < 0.9):
+            scores.append((day, int(name), round(level[name], 1)))
+        for name in np.flatnonzero(rng.random(names) < 0.9):
+            labels.append((day, int(name), 0.01 * level[name] + 0.05 * rng.normal()))
+    return make_scores(scores), make_labels(labels)
+
+
+def joined(scores: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    return scores.merge(labels, on=["as_of_date", "security_id"]).dropna(subset=["score", "fwd_ret_5d"])
+
+
+def test_hit_rates_and_spreads_equal_pandas():
+    scores, labels = random_days()
+    got = quality_of(scores, labels).set_index("signal_date")
+    for day, pairs in joined(scores, labels).groupby("as_of_date"):
+        row = got.loc[pd.Timestamp(day)]
+        sides = np.sign(pairs[["score", "fwd_ret_5d"]].rank() - (len(pairs) + 1) / 2).prod(axis=1)
+        assert row["hit_rate"] == pytest.approx((sides > 0).sum() / (sides != 0).sum())
+        rank, fifth = pairs["score"].rank(), len(pairs) // 5
+        best, worst = pairs[rank > len(pairs) - fifth], pairs[rank < fifth + 1]
+        expected = best["fwd_ret_5d"].mean() - worst["fwd_ret_5d"].mean()
+        assert row["quantile_spread"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_steadiness_equals_pandas():
+    scores, labels = random_days()
+    got = quality_of(scores, labels).set_index("signal_date")
+    wide = scores.pivot(index="as_of_date", columns="security_id", values="score")
+    ranks = wide.rank(axis=1)
+    assert np.isnan(got.iloc[0]["rank_autocorrelation"])
+    assert np.isnan(got.iloc[0]["top_turnover"])
+    for before, day in zip(wide.index[:-1], wide.index[1:], strict=True):
+        best = [set(wide.columns[ranks.loc[d] > wide.loc[d].count() - wide.loc[d].count() // 5]) for d in (before, day)]
+        row = got.loc[pd.Timestamp(day)]
+        assert row["rank_autocorrelation"] == pytest.approx(ranks.loc[day].corr(ranks.loc[before]), rel=1e-12)
+        assert row["top_turnover"] == pytest.approx(len(best[1] - best[0]) / len(best[1]))
+
+
+def left_of(score: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Residual of least squares on columns and a constant, NaN as the mean, by NumPy."""
+    filled = np.where(np.isnan(columns), np.nanmean(columns, axis=0), columns)
+    X = np.column_stack([np.ones(len(filled)), filled])
+    return score - X @ np.linalg.lstsq(X, score, rcond=None)[0]
+
+
+def test_what_is_left_beyond_features_and_benchmark_equals_least_squares():
+    scores, labels = random_days()
+    rng = np.random.default_rng(8)
+    features = pd.DataFrame(rng.normal(size=(len(scores), 3)), columns=["f", "g", "h"])
+    features["f"] = 1e6 + scores["score"] + 0.5 * features["f"]
+    features["twice"] = 2 * features["g"]  # one another's multiple, as reversal_1m is of mom_1m
+    features.loc[rng.random(len(scores)) < 0.2, "h"] = np.nan
+    scores["alpha_v8"] = np.where(rng.random(len(scores)) < 0.1, np.nan, scores["score"] + rng.normal(size=len(scores)))
+    got = quality_of(scores, labels, features=features).set_index("signal_date")
+    checked = 0
+    for day, rows in scores.join(features).groupby("as_of_date"):
+        row = got.loc[pd.Timestamp(day)]
+        if CALENDAR.index(day) % quality.EVERY_SESSIONS:
+            assert np.isnan(row["rank_ic_beyond_features"])
+            assert np.isnan(row["rank_ic_beyond_v8"])
+            continue
+        on_features = left_of(rows["score"].to_numpy(), rows[list(features)].to_numpy())
+        both = rows[rows["alpha_v8"].notna()]
+        on_benchmark = left_of(both["score"].to_numpy(), both[["alpha_v8"]].to_numpy())
+        for column, left, of in (("features", on_features, rows), ("v8", on_benchmark, both)):
+            pairs = of.assign(left=left).merge(labels, on=["as_of_date", "security_id"]).dropna(subset=["fwd_ret_5d"])
+            expected = stats.spearmanr(pairs["left"], pairs["fwd_ret_5d"]).statistic
+            assert row[f"rank_ic_beyond_{column}"] == pytest.approx(expected, abs=1e-9)
+            checked += 1
+    assert checked >= 6
+
+
+def test_a_score_that_is_one_of_the_features_leaves_nothing():
+    scores, labels = random_days()
+    features = pd.DataFrame({"x": 3 * scores["score"] + 1})
+    assert quality_of(scores, labels, features=features)["rank_ic_beyond_features"].isna().all()
+
+
+def test_no_bit_of_a_date_depends_on_later_dates_or_on_names_that_are_not_there():
+    scores, labels = random_days()
+    features = pd.DataFrame(np.random.default_rng(1).normal(size=(len(scores), 2)), columns=["f", "g"])
+    whole = quality_of(scores, labels, features=features)
+    early = scores["as_of_date"] < CALENDAR[12]
+    later_names = scores[~early].assign(security_id=lambda frame: frame["security_id"] - 500)
+    cut = quality_of(scores[early], labels, features=features[early])
+    more = quality_of(pd.concat([scores[early], later_names]), labels, features=features)
+    assert len(cut) == 12
+    for other in (whole, more):
+        pd.testing.assert_frame_equal(other[: len(cut)], cut, check_exact=True)
 
 
 def bundle_scores(features: pd.DataFrame, members: list[tuple[str, float, int]], **bundle) -> pd.DataFrame:
@@ -203,7 +318,9 @@ def test_summaries_equal_the_textbook(horizon):
     rng = np.random.default_rng(horizon)
     shocks = rng.normal(0.02, 0.1, size=(130, 2))
     series = np.array([shocks[max(0, k - horizon) : k + 1].mean(axis=0) for k in range(len(shocks))])
-    frame = pd.DataFrame(series, columns=["ic", "rank_ic"]).assign(alpha_name="a", horizon_days=horizon)
+    frame = pd.DataFrame(series, columns=["ic", "rank_ic"]).assign(
+        alpha_name="a", horizon_days=horizon, every_sessions=1
+    )
     frame["signal_date"] = [dt.date(2020, 1, 1) + dt.timedelta(days=int(k)) for k in rng.permutation(len(frame))]
     frame = frame.sort_values("signal_date").sample(frac=1, random_state=1)
     connection = duckdb.connect()

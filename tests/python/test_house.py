@@ -205,6 +205,23 @@ def test_active_alphas_match_the_specs():
     assert set(PROJECT["vars"]["active_alphas"]) == active
 
 
+def test_ensembles_match_the_seed():
+    """The columns that ml_alphas has for ensembles are the rows of the seed, blends apart; every member is an alpha, or
+    an ensemble if it is a blend's.
+    """
+    seed = {row["ensemble_name"]: row["method"] for row in _rows("ensembles")}
+    ensembles, blends = set(PROJECT["vars"]["ensembles"]), set(PROJECT["vars"]["blends"])
+    assert ensembles == {name for name, method in seed.items() if method != "blend"}
+    assert blends == set(seed) - ensembles
+    alphas = {row["alpha_name"] for row in _rows("alpha_specs")} | {"alpha_v8"}
+    members = _rows("ensemble_members")
+    assert {row["ensemble_name"] for row in members} == set(seed)
+    wrong = [r for r in members if r["member"] not in (ensembles if r["ensemble_name"] in blends else alphas)]
+    assert not wrong
+    assert all(float(row["weight"]) > 0 for row in members)
+    assert "alpha_v8" not in {r["member"] for r in members if seed[r["ensemble_name"]] not in ("fixed", "blend")}
+
+
 def test_bundle_factors_match_the_members():
     """The columns that ml_bundle_scores reads are the factors of the bundles."""
     assert PROJECT["vars"]["bundle_factors"] == sorted({r["factor_name"] for r in _rows("factor_bundle_members")})
