@@ -24,8 +24,8 @@ weights as (
         weights.ensemble_name,
         weights.effective_date,
         weights.regime,
-        weights.member,
         weights.weight,
+        weights.ensemble_name || '__' || weights.member as slot,
         ensembles.needed_share::double as needed_share
 
     from {{ ref('ml_ensemble_weights') }} as weights
@@ -67,11 +67,8 @@ wide_weights as (
         {%- for ensemble in ensembles + blends %}
         max(weights.needed_share) filter (where weights.ensemble_name = '{{ ensemble }}') as {{ ensemble }}__needed,
         {%- for member in (members if ensemble in ensembles else ensembles) %}
-        coalesce(
-            max(weights.weight)
-                filter (where weights.ensemble_name = '{{ ensemble }}' and weights.member = '{{ member }}'),
-            0
-        ) as {{ ensemble }}__{{ member }},
+        coalesce(max(weights.weight) filter (where weights.slot = '{{ ensemble }}__{{ member }}'), 0)
+            as {{ ensemble }}__{{ member }},
         {%- endfor %}
         {%- endfor %}
         count(*) as member_weights
