@@ -76,3 +76,52 @@ ALPHA_QUALITY = pa.schema(
         ("rank_ic_beyond_v8", pa.float64()),
     ]
 )
+
+_INTERVALS = ("rank_ic", "quantile_spread", "rank_ic_beyond_features", "rank_ic_beyond_v8")
+
+# One row per (alpha_name, horizon_days): what the quality of its matured dates comes to.
+ALPHA_SUMMARIES = pa.schema(
+    [
+        ("alpha_name", pa.string()),
+        ("horizon_days", pa.int32()),
+        ("every_sessions", pa.int32()),
+        ("dates", pa.int64()),
+        ("ic", pa.float64()),
+        ("ic_ir", pa.float64()),
+        ("ic_t", pa.float64()),
+        ("rank_ic_ir", pa.float64()),
+        ("rank_ic_t", pa.float64()),
+        ("share_positive", pa.float64()),
+        *((name + end, pa.float64()) for name in _INTERVALS for end in ("", "_low", "_high")),
+        ("hit_rate", pa.float64()),
+        ("rank_autocorrelation", pa.float64()),
+        ("top_turnover", pa.float64()),
+    ]
+)
+
+# One row per (alpha_name, fold_id): its test window so far, and the signal traded alone.
+FOLD_QUALITY = pa.schema(
+    [
+        ("alpha_name", pa.string()),
+        ("fold_id", pa.string()),
+        ("ic", pa.float64()),
+        ("rank_ic", pa.float64()),
+        ("rank_ic_low", pa.float64()),
+        ("rank_ic_high", pa.float64()),
+        ("dates", pa.int64()),
+        ("last_matured_date", pa.date32()),
+        ("hit_rate", pa.float64()),
+        ("quantile_spread", pa.float64()),
+        ("top_turnover", pa.float64()),
+        ("sessions", pa.int64()),
+        ("signal_end_equity", pa.float64()),
+        ("signal_cagr", pa.float64()),
+        ("signal_sharpe", pa.float64()),
+        ("signal_gross_sharpe", pa.float64()),
+        ("signal_max_drawdown", pa.float64()),
+        ("signal_calmar", pa.float64()),
+        ("signal_trades_per_month", pa.float64()),
+        ("signal_turnover", pa.float64()),
+        ("signal_net_bps", pa.float64()),
+    ]
+)

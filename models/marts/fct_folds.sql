@@ -1,5 +1,6 @@
-{#- Every fold of every active alpha: windows, what the purge took, why a fold was skipped, its out-of-sample IC.
-    Grain: one row per (alpha_name, fold_id). Source: ml_folds, ml_fold_quality. -#}
+{#- Every fold of every active alpha: windows, what the purge took, why a fold was skipped, what came of it.
+    Grain: one row per (alpha_name, fold_id). Source: ml_folds, ml_fold_quality,
+    ml_fold_accuracy. -#}
 
 with
 
@@ -11,13 +12,13 @@ folds as (
 
 quality as (
 
-    select
-        alpha_name,
-        fold_id,
-        ic,
-        rank_ic
+    select * from {{ ref('ml_fold_quality') }}
 
-    from {{ ref('ml_fold_quality') }}
+),
+
+accuracy as (
+
+    select * from {{ ref('ml_fold_accuracy') }}
 
 ),
 
@@ -38,13 +39,35 @@ joined as (
         folds.reason,
         quality.ic,
         quality.rank_ic,
-        folds.unlabelled_rows::bigint as unlabelled_rows
+        folds.unlabelled_rows::bigint as unlabelled_rows,
+        quality.rank_ic_low,
+        quality.rank_ic_high,
+        quality.hit_rate,
+        quality.quantile_spread,
+        quality.top_turnover,
+        accuracy.accuracy,
+        accuracy.share_down,
+        accuracy.share_flat,
+        accuracy.share_up,
+        quality.signal_end_equity,
+        quality.signal_cagr,
+        quality.signal_sharpe,
+        quality.signal_gross_sharpe,
+        quality.signal_max_drawdown,
+        quality.signal_calmar,
+        quality.signal_trades_per_month,
+        quality.signal_turnover,
+        quality.signal_net_bps
 
     from folds
     left join quality
         on
             folds.alpha_name = quality.alpha_name
             and folds.fold_id = quality.fold_id
+    left join accuracy
+        on
+            folds.alpha_name = accuracy.alpha_name
+            and folds.fold_id = accuracy.fold_id
 
 )
 

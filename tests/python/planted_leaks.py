@@ -492,8 +492,14 @@ LEAKS = (
     Leak(
         "the last sessions are not scored, for want of a label",
         "rows without a label yet are scored like any other",
-        (("kairos/scoring.py", "stop = len(dates) if is_last", "stop = len(dates) - 6 if is_last"),),
-        Proof("ml_scores", "ml_scores"),
+        (
+            (
+                "models/ml/ml_predictions.sql",
+                "from {{ ref('ml_scores') }}",
+                "from (select * from {{ ref('ml_scores') }} qualify as_of_date < max(as_of_date) over () - 7)",
+            ),
+        ),
+        Proof("ml_predictions", "ml_predictions"),
     ),
     Leak(
         "ensemble weights from the future",

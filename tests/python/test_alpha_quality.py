@@ -1,4 +1,4 @@
-"""kairos.quality, ml_bundle_scores and ml_alpha_summaries against scipy and pandas: ties, gaps, late labels."""
+"""kairos.quality and ml_bundle_scores against scipy and pandas: ties, gaps, late labels."""
 
 from __future__ import annotations
 
@@ -310,33 +310,3 @@ def test_limits_are_parameters_of_the_bundle():
     assert wide["mf_score"].iloc[: len(day)].tolist() == pytest.approx(day.tolist(), rel=1e-12)
     clipped = day.clip(day.quantile(0.25), day.quantile(0.75))
     assert tight["mf_score"].iloc[: len(day)].tolist() == pytest.approx(clipped.tolist(), rel=1e-12)
-
-
-@pytest.mark.parametrize("horizon", [1, 5, 20])
-def test_summaries_equal_the_textbook(horizon):
-    """Means, ratios and Newey-West t of a series that remembers, added up term by term; dates without an IC are out."""
-    rng = np.random.default_rng(horizon)
-    shocks = rng.normal(0.02, 0.1, size=(130, 2))
-    series = np.array([shocks[max(0, k - horizon) : k + 1].mean(axis=0) for k in range(len(shocks))])
-    frame = pd.DataFrame(series, columns=["ic", "rank_ic"]).assign(
-        alpha_name="a", horizon_days=horizon, every_sessions=1
-    )
-    frame["signal_date"] = [dt.date(2020, 1, 1) + dt.timedelta(days=int(k)) for k in rng.permutation(len(frame))]
-    frame = frame.sort_values("signal_date").sample(frac=1, random_state=1)
-    connection = duckdb.connect()
-    gap = frame.iloc[:1].assign(signal_date=dt.date(2021, 1, 1), ic=0.0, rank_ic=0.0)
-    register(connection, ml_alpha_quality=pd.concat([frame, gap]))
-    connection.execute("update ml_alpha_quality set ic = null where signal_date = date '2021-01-01'")
-    sql_model.run(connection, "ml/ml_alpha_summaries")
-    got = connection.sql("from ml_alpha_summaries").df().iloc[0]
-    assert got["dates"] == 130
-    assert got["share_positive"] == pytest.approx((frame["rank_ic"] > 0).mean())
-    for name in ("ic", "rank_ic"):
-        x = frame.sort_values("signal_date")[name].to_numpy()
-        d = x - x.mean()
-        variance = (d @ d) / len(x)
-        for lag in range(1, horizon):
-            variance += 2 * (1 - lag / horizon) * (d[lag:] @ d[:-lag]) / len(x)
-        assert got[name] == pytest.approx(x.mean(), rel=1e-9)
-        assert got[f"{name}_ir"] == pytest.approx(x.mean() / x.std(ddof=1), rel=1e-9)
-        assert got[f"{name}_t"] == pytest.approx(x.mean() / np.sqrt(variance / len(x)), rel=1e-9)
