@@ -1,4 +1,4 @@
-"""kairos.summaries and ml_fold_accuracy against pandas and a written-out walk: means, errors, folds, the signal alone"""
+"""kairos.summaries and ml_fold_accuracy against pandas and a written-out walk: means, errors, folds, signals alone."""
 
 from __future__ import annotations
 
