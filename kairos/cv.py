@@ -28,6 +28,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from sklearn.model_selection import TimeSeriesSplit
@@ -138,8 +139,9 @@ def prepare_ml_dataset(panel: pd.DataFrame | pa.Table, experiment: MLExperimentC
             row = int(np.flatnonzero(np.isinf(values))[0])
             example = f"{table['symbol'][row]} on {table['timestamp'][row]}"
             raise PanelError(f"Values must be finite or NULL: {name} is infinite in {bad} rows, e.g. {example}.")
-    ordered = table.sort_by([("timestamp", "ascending"), ("symbol", "ascending")])
-    return MLDataset(ordered, label, int(LABEL.fullmatch(label)[1]), features)
+    keys = pa.table({"timestamp": table["timestamp"], "symbol": table["symbol"].cast(pa.string())})
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    return MLDataset(table.take(order), label, int(LABEL.fullmatch(label)[1]), features)
 
 
 def run_time_series_cv(
@@ -336,8 +338,8 @@ def _write(
 ) -> PanelFiles:
     """The panel as memory-mapped files for the workers, with the day on which each row's label ends."""
     table, gap = dataset.table, dataset.horizon + entry_lag
-    columns = {"position": pa.array(np.arange(table.num_rows)), "moment": table["timestamp"], "symbol": table["symbol"]}
-    columns |= {"label": table[dataset.label]}
+    columns = {"position": pa.array(np.arange(table.num_rows)), "moment": table["timestamp"]}
+    columns |= {"symbol": table["symbol"].cast(pa.string()), "label": table[dataset.label]}
     columns |= {factor: table[name] for factor, name in zip(factors, dataset.features, strict=True)}
     connection.execute("set TimeZone = 'UTC'")
     connection.register("panel", pa.table(columns))
@@ -347,16 +349,18 @@ def _write(
             select day, row_number() over (order by day) - 1 as day_index
             from (select distinct moment::date as day from panel)
         ),
-        placed as (
-            select panel.*, days.day, days.day_index,
+        own_days as (
+            select symbol, day, day_index,
                 greatest(
-                    day_index + {gap}, lead(day_index, {gap}) over (partition by symbol order by moment)
+                    day_index + {gap}, lead(day_index, {gap}) over (partition by symbol order by day_index)
                 ) as end_index
-            from panel join days on panel.moment::date = days.day
+            from (select distinct symbol, moment::date as day from panel) join days using (day)
         )
-        select placed.* exclude (day, day_index), placed.day as as_of_date, placed.day_index as session_index,
-            dense_rank() over (order by symbol) as security_id, ends.day as label_end_date_{dataset.horizon}d
-        from placed left join days as ends on placed.end_index = ends.day_index
+        select panel.*, own_days.day as as_of_date, own_days.day_index as session_index,
+            dense_rank() over (order by panel.symbol) as security_id, ends.day as label_end_date_{dataset.horizon}d
+        from panel
+        join own_days on panel.symbol = own_days.symbol and panel.moment::date = own_days.day
+        left join days as ends on own_days.end_index = ends.day_index
         order by position"""
     )
     others = {"label": "double", f"label_end_date_{dataset.horizon}d": "date"}

@@ -41,7 +41,7 @@ def cv(panel, model=RIDGE, **changes) -> dict:
 
 
 def day_of(panel) -> np.ndarray:
-    return panel["timestamp"].rank(method="dense").to_numpy().astype(int) - 1
+    return panel["timestamp"].dt.normalize().rank(method="dense").to_numpy().astype(int) - 1
 
 
 def block_starts(days: int = DAYS, splits: int = SPLITS) -> list[int]:
@@ -101,11 +101,15 @@ def test_labels_that_reach_into_a_block_are_purged_and_no_others(panel):
     assert 0 in changed_scores(panel, day == start - HORIZON - 1)
 
 
-def test_a_label_over_days_its_symbol_misses_is_purged_by_its_own_end(panel):
+@pytest.mark.parametrize("rows_a_day", [1, 2])
+def test_a_label_over_days_its_symbol_misses_is_purged_by_its_own_end(panel, rows_a_day):
     """S03 pauses for six days around a block's start: its label of eight days before ends inside the block."""
     start = block_starts()[0]
     day, symbol = day_of(panel), panel["symbol"]
-    gappy = panel[(symbol != "S03") | (day < start - 3) | (day >= start + 3)].reset_index(drop=True)
+    gappy = panel[(symbol != "S03") | (day < start - 3) | (day >= start + 3)]
+    if rows_a_day == 2:
+        gappy = pd.concat([gappy, gappy.assign(timestamp=gappy["timestamp"] + pd.Timedelta(hours=20))])
+    gappy = gappy.sort_values(["timestamp", "symbol"]).reset_index(drop=True)
     day, symbol = day_of(gappy), gappy["symbol"]
     assert 0 not in changed_scores(gappy, (day == start - 8) & (symbol == "S03"))
     assert 0 in changed_scores(gappy, (day == start - 9) & (symbol == "S03"))
@@ -150,6 +154,14 @@ def test_metrics_are_those_of_scipy_and_count_every_row(panel):
     assert metrics["train_end"].tolist() == [days[start - HORIZON - 1] for start in starts]
     rest = (told["y_true"] - told["y_pred"])[told["split_index"] == 1]
     assert metrics["mse"][1] == pytest.approx((rest**2).mean())
+
+
+def test_symbols_may_be_categories_in_any_order(panel):
+    names = pd.CategoricalDtype(sorted(panel["symbol"].unique(), reverse=True))
+    told = cv(panel.assign(symbol=panel["symbol"].astype(names)))["predictions_df"]
+    expected = cv(panel)["predictions_df"]
+    np.testing.assert_array_equal(told["y_pred"], expected["y_pred"])
+    np.testing.assert_array_equal(told["symbol"].astype(str), expected["symbol"])
 
 
 def test_ties_and_thin_dates():

@@ -71,7 +71,7 @@ def resolves(link: str, relations: dict[str, set[str]]) -> bool:
     if link.startswith("kairos."):
         module, _, name = link.rpartition(".")
         return hasattr(importlib.import_module(module), name)
-    if "/" in link or link.startswith("requirements"):
+    if "/" in link or link in ("requirements.in", "dbt_project.yml"):
         return (ROOT / link).is_file()
     parts = link.split(".")
     table = ".".join(parts[:2])
