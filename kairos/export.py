@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
                     " set is_active of its row in seeds/alpha_specs.csv, list it in active_alphas and build."
                 )
             spec = _row(connection, "select * from seeds.alpha_specs where alpha_name = $1", alpha)
-            horizon = horizon or _horizon(alpha, spec)
+            horizon = horizon or _horizon(connection, alpha)
             if f"fwd_ret_{horizon}d" not in known:
                 raise SpecError(
                     f"There is no forward return of {horizon} days; the labels have {', '.join(known)}. Name one of"
@@ -97,12 +96,11 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
     return out, described
 
 
-def _horizon(alpha: str, spec: dict[str, Any] | None) -> int:
-    """The days an alpha looks ahead: its spec's, else those of its name."""
-    if spec:
-        return spec["horizon_days"]
-    if found := re.search(r"_(\d+)d(_|$)", alpha):
-        return int(found[1])
+def _horizon(connection: duckdb.DuckDBPyConnection, alpha: str) -> int:
+    """The days an alpha looks ahead."""
+    row = _row(connection, "select horizon_days from marts.dim_alphas where alpha_name = $1", alpha)
+    if row and row["horizon_days"]:
+        return row["horizon_days"]
     raise SpecError(f"{alpha} has no horizon of its own. Say which forward return goes with it: --horizon 5.")
 
 

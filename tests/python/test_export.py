@@ -43,14 +43,16 @@ def warehouse(tables, tmp_path, monkeypatch):
     """A warehouse with what the export reads."""
     path = tmp_path / "kairos.duckdb"
     with duckdb.connect(str(path)) as con:
-        for schema in ("ml", "intermediate", "labels", "seeds"):
+        for schema in ("ml", "intermediate", "labels", "marts", "seeds"):
             con.execute(f"create schema {schema}")
         places = {"panel": "ml.ml_panel", "prices": "intermediate.int_prices", "labels": "labels.labels"}
         for name, place in (places | {"alphas": "ml.ml_alphas"}).items():
             con.register("frame", tables[name].sample(frac=1, random_state=2))
             con.execute(f"create table {place} as select * replace (as_of_date::date as as_of_date) from frame")
         con.execute(
-            """create table seeds.alpha_specs as
+            """create table marts.dim_alphas as from (values ('ml_alpha_ridge_5d', 5), ('ml_alpha_ensemble_20d', 20),
+                ('alpha_v8', null)) as a(alpha_name, horizon_days);
+            create table seeds.alpha_specs as
                 select 'ml_alpha_ridge_5d' as alpha_name, 5 as horizon_days, 'one' as feature_set;
             create table seeds.alpha_params as
                 select 'ml_alpha_ridge_5d' as alpha_name, 'alpha' as param, '10' as value;

@@ -27,6 +27,7 @@ LISTED = {
     "feature": ("feature_registry", "feature_name"),
     "alpha": ("alpha_specs", "alpha_name"),
     "strategy": ("strategies", "strategy"),
+    "ensemble": ("ensembles", "ensemble_name"),
     "bundle": ("factor_bundles", "bundle_name"),
     "set": ("feature_sets", "feature_set"),
 }
@@ -50,7 +51,7 @@ def relations(builder) -> dict[str, set[str]]:
     nodes = [node for node in builder.manifest["nodes"].values() if node["resource_type"] in kinds]
     found = {f"{node['schema']}.{node['name']}": set(node["columns"]) for node in nodes}
     variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
-    found["ml.ml_alphas"] |= set(variables["active_alphas"])
+    found["ml.ml_alphas"] |= {*variables["active_alphas"], *variables["ensembles"], *variables["blends"]}
     return found
 
 
