@@ -74,11 +74,14 @@ class Preparation:
         return (filled - self.mean) / self.scale if len(self.mean) else filled
 
 
-def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, kept: Kept | None = None) -> pa.Table:
+def fit_folds(
+    family: str, panel, labels, folds, specs, params, feature_sets, kept: Kept | None = None, state: Path | None = None
+) -> pa.Table:
     """Fit every fold of status 'fitted' of the family's active alphas, but those of which the same fit was kept.
 
     Arguments are DuckDB relations: ml_panel, labels, ml_folds, and the seeds alpha_specs, alpha_params, feature_sets.
     kept: fits of earlier builds, known by fit_id. A new one is kept as it arrives: a build that fails loses none.
+    state: the market's state, where trials are recorded; needed where a spec sets tune_trials.
     Rows whose label is NULL take no part, whatever the task; NULL features get the training rows' medians.
     Returns schemas.FITS in the order alpha_name, fold_id; empty when the family has no active alpha, or, with a line on
     stderr that says why, when none of their folds can be fitted. Raises SpecError when a spec does not fit its family.
@@ -115,7 +118,7 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, ke
     tasks.sort(key=lambda task: task["fold"]["train_rows"], reverse=True)  # the longest first (kairos/executor.py)
     with executor.shared_folder() as folder:
         files = _training_files(panel, labels, alphas, sorted({f for t in tasks for f in t["features"]}), folder)
-        tasks = [{**task, "files": files} for task in tasks]
+        tasks = _tuned([{**task, "files": files} for task in tasks], state)
         rows = _kept_fits(tasks, kept) if kept else []
         if rows:
             say(f"fit {family}: {len(rows)} of {len(tasks)} folds are as they were")
@@ -132,6 +135,23 @@ def fit_folds(family: str, panel, labels, folds, specs, params, feature_sets, ke
         kept.prune({spec["alpha_name"] for spec in all_specs}, {(row["alpha_name"], row["fold_id"]) for row in rows})
     rows.sort(key=lambda row: (row["alpha_name"], row["fold_id"]))
     return pa.Table.from_pylist(rows, schema=FITS)
+
+
+def _tuned(tasks: list[dict[str, Any]], state: Path | None) -> list[dict[str, Any]]:
+    """The tasks, those of tuned specs with the parameters their studies chose."""
+    asked = [position for position, task in enumerate(tasks) if task["spec"]["tune_trials"]]
+    if not asked:
+        return tasks
+    if not state:
+        raise SpecError(
+            f"seeds/alpha_specs.csv: {tasks[asked[0]]['spec']['alpha_name']} is tuned, which needs a state."
+        )
+    from kairos.tuning import tuned  # Optuna is loaded where something is tuned
+
+    out = list(tasks)
+    for position, task in zip(asked, tuned([tasks[position] for position in asked], state), strict=True):
+        out[position] = task
+    return out
 
 
 def _kept_fits(tasks: list[dict[str, Any]], kept: Kept) -> list[dict[str, Any]]:
@@ -168,11 +188,12 @@ def identity(
         "task": spec["task"],
         "label": spec["label"],
         "params": json.dumps({**task["params"], "seed": spec["seed"]}, sort_keys=True),
+        "study_id": task.get("study_id"),
         "training_data_hash": digest([rows.digest(), held.digest() if held else None]),
         "code_version": code_version(task["family"]),
         "library_versions": json.dumps(family_named(task["family"]).versions(), sort_keys=True),
     }
-    others = [spec["calibration"], str(fold["test_start_date"])]
+    others = [spec["calibration"], str(fold["test_start_date"]), task.get("warning")]
     return known | {"fit_id": digest([known, others])[:32]}
 
 
@@ -184,6 +205,9 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
         maps = calibrate(algorithm, spec, preparation, estimator, held) if held else None
     content = algorithm.serialize(estimator)
+    warnings = [task["warning"]] if task.get("warning") else []
+    if preparation.dropped:
+        warnings.append(f"NULL in every training row, dropped: {', '.join(preparation.dropped)}")
     return {
         **identity(task, rows, held),
         "effective_date": fold["test_start_date"],
@@ -199,9 +223,7 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
         "estimator_format": algorithm.estimator_format,
         "estimator": content,
         "estimator_sha256": hashlib.sha256(content).hexdigest(),
-        "warning": f"NULL in every training row, dropped: {', '.join(preparation.dropped)}"
-        if preparation.dropped
-        else None,
+        "warning": "; ".join(warnings) or None,
     }
 
 

@@ -13,11 +13,13 @@ class Progress:
     Args:
         what: the work.
         costs: what each piece costs beside the others, in any unit; the estimate goes by it.
+        piece: what a piece is called.
     """
 
-    def __init__(self, what: str, costs: Sequence[float]):
+    def __init__(self, what: str, costs: Sequence[float], piece: str = "fold"):
         self.what = what
         self.costs = costs
+        self.piece = piece
         self.done = 0
         self._finished = 0.0
         self._started = time.monotonic()
@@ -28,7 +30,8 @@ class Progress:
         self._finished += self.costs[position]
         elapsed = time.monotonic() - self._started
         left = elapsed * (sum(self.costs) / self._finished - 1) if self._finished else 0.0
-        say(f"{self.what}: fold {self.done} of {len(self.costs)}, {detail}, {elapsed:.1f} s, about {left:.0f} s to go")
+        place = f"{self.what}: {self.piece} {self.done} of {len(self.costs)}"
+        say(f"{place}, {detail}, {elapsed:.1f} s, about {left:.0f} s to go")
 
 
 def say(line: str) -> None:

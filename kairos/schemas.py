@@ -17,6 +17,7 @@ FITS = pa.schema(
         ("feature_names", pa.list_(pa.string())),
         ("dropped_features", pa.list_(pa.string())),
         ("params", pa.string()),
+        ("study_id", pa.string()),
         ("medians", pa.list_(pa.float64())),
         ("scaler_mean", pa.list_(pa.float64())),
         ("scaler_scale", pa.list_(pa.float64())),
@@ -123,5 +124,22 @@ FOLD_QUALITY = pa.schema(
         ("signal_trades_per_month", pa.float64()),
         ("signal_turnover", pa.float64()),
         ("signal_net_bps", pa.float64()),
+    ]
+)
+
+# One row per (study_id, trial_number): parameters tried inside a fold's training window.
+TUNING_TRIALS = pa.schema(
+    [
+        ("study_id", pa.string()),
+        ("trial_number", pa.int32()),
+        ("alpha_name", pa.string()),
+        ("fold_id", pa.string()),
+        ("test_start_date", pa.date32()),
+        ("family", pa.string()),
+        ("params", pa.string()),
+        ("inner_rank_ics", pa.list_(pa.float64())),
+        ("mean_rank_ic", pa.float64()),
+        ("status", pa.string()),
+        ("training_data_hash", pa.string()),
     ]
 )

@@ -6,16 +6,28 @@ Folders of append-only Parquet below the state, one file per load that brought s
               holdings or companies, as its content says, and the load it first stood in.
 * bar_loads   dataset, session_date, bars, digest, hashed_by, first_seen_at: the bars of a file and date, the digest of
               what no later split or dividend changes about them, and the load in which they first were so.
+* ml_trials   study_id, trial_number, alpha_name, fold_id, params and what came of them: every set of parameters ever
+              tried inside a fold's training window (kairos/tuning.py).
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kairos.errors import StateError
 
 FOLDERS = {
     "row_loads": "dataset varchar, row_key varchar, security_id bigint, known_at timestamp, first_seen_at timestamp",
     "bar_loads": "dataset varchar, session_date date, bars bigint, digest ubigint, hashed_by varchar,"
     " first_seen_at timestamp",
+    "ml_trials": "study_id varchar, trial_number integer, alpha_name varchar, fold_id varchar, test_start_date date,"
+    " family varchar, params varchar, inner_rank_ics double[], mean_rank_ic double, status varchar,"
+    " training_data_hash varchar",
 }
 
 
@@ -24,6 +36,41 @@ def folder(state: Path, name: str) -> Path:
     place = state / name
     place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
+    """All rows of a folder, in the order of its files' names; empty where nothing was kept yet.
+
+    Raises StateError for a file that cannot be read or has other columns.
+    """
+    tables = []
+    for file in sorted((state / name).glob("*.parquet")):
+        try:
+            tables.append(pq.read_table(file).cast(schema))
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise StateError(
+                f"{file}: {name} cannot be read ({error}). Restore the file from a backup, or move it away; its rows are "
+                "then no longer counted."
+            ) from error
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def append(state: Path, name: str, rows: pa.Table) -> None:
+    """Add rows to a folder in one new file, called after its content, whole or not at all.
+
+    Raises StateError when it cannot be written.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink)
+    content = sink.getvalue().to_pybytes()
+    target = state / name / f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+    draft = target.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        folder(state, name)
+        draft.write_bytes(content)
+        draft.replace(target)
+    except OSError as error:
+        raise StateError(f"{target}: cannot be written ({error}). KAIROS_STATE names the folder.") from error
 
 
 def statements(state: Path) -> list[str]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from kairos import state as state_files
 from kairos.backtest.schemas import TRIALS
-from kairos.errors import StateError
 
 FOLDER = "backtest_trials"
 
@@ -41,16 +39,7 @@ def read_trials(state: Path) -> pa.Table:
     Raises:
         StateError: a file of the ledger cannot be read or has other columns.
     """
-    tables = []
-    for file in sorted((state / FOLDER).glob("*.parquet")):
-        try:
-            tables.append(pq.read_table(file).cast(TRIALS))
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise StateError(
-                f"{file}: the ledger of backtests cannot be read ({error}). Restore the file from a backup, or move it"
-                " away; its trials are then no longer counted."
-            ) from error
-    return pa.concat_tables(tables).sort_by("trial_key") if tables else TRIALS.empty_table()
+    return state_files.read(state, FOLDER, TRIALS).sort_by("trial_key")
 
 
 def append_trials(state: Path, trials: list[dict[str, Any]]) -> int:
@@ -66,13 +55,5 @@ def append_trials(state: Path, trials: list[dict[str, Any]]) -> int:
     )
     if not new:
         return 0
-    name = hashlib.sha256("".join(row["trial_key"] for row in new).encode()).hexdigest()[:16]
-    target = state / FOLDER / f"{name}.parquet"
-    draft = target.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(new, schema=TRIALS), draft)
-        draft.replace(target)
-    except OSError as error:
-        raise StateError(f"{target}: the trial cannot be written ({error}). KAIROS_STATE names the folder.") from error
+    state_files.append(state, FOLDER, pa.Table.from_pylist(new, schema=TRIALS))
     return len(new)

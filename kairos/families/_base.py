@@ -34,6 +34,8 @@ class Family(ABC):
     is_scaled: ClassVar[bool]
     # Every parameter a spec may set, with the value it has when no row of alpha_params.csv sets it.
     defaults: ClassVar[dict[str, Any]]
+    # What a tuned spec searches: parameter -> (lowest, highest), with "log" where factors count and not differences.
+    space: ClassVar[dict[str, tuple]]
     libraries: ClassVar[tuple[str, ...]]
 
     @abstractmethod

@@ -15,6 +15,7 @@ class ElasticNet(LinearFamily):
     name = "elastic_net"
     # l1_ratio is the share of the L1 penalty; half of 0.0004 is the lasso's default.
     defaults: ClassVar = {"alpha": 0.0004, "l1_ratio": 0.5, "max_iter": 5000}
+    space: ClassVar = {"alpha": (0.00001, 0.005, "log"), "l1_ratio": (0.1, 0.9)}
 
     def build(self, task, params, seed):
         return SklearnElasticNet(alpha=params["alpha"], l1_ratio=params["l1_ratio"], max_iter=params["max_iter"])

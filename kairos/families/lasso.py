@@ -16,6 +16,7 @@ class Lasso(LinearFamily):
     # The penalty has the unit of a covariance of feature and return: a feature whose correlation with a 5-session
     # return (deviation about 5%) is below 0.004 gets no coefficient.
     defaults: ClassVar = {"alpha": 0.0002, "max_iter": 5000}
+    space: ClassVar = {"alpha": (0.00001, 0.005, "log")}
 
     def build(self, task, params, seed):
         return SklearnLasso(alpha=params["alpha"], max_iter=params["max_iter"])

@@ -39,6 +39,14 @@ class LightGBM(Family):
         "reg_lambda": 1.0,
         "max_bin": 255,
     }
+    space: ClassVar = {
+        "n_estimators": (100, 500),
+        "num_leaves": (4, 63, "log"),
+        "learning_rate": (0.01, 0.2, "log"),
+        "subsample": (0.6, 1.0),
+        "colsample_bytree": (0.6, 1.0),
+        "min_child_samples": (20, 400, "log"),
+    }
     libraries = ("lightgbm",)
 
     def build(self, task, params, seed):

@@ -14,6 +14,7 @@ class Linear(LinearFamily):
 
     name = "linear"
     defaults: ClassVar = {}
+    space: ClassVar = {}
 
     def build(self, task, params, seed):
         return LinearRegression()

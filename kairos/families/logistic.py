@@ -20,6 +20,7 @@ class Logistic(SklearnFamily):
     is_scaled = True
     # c is the inverse of the penalty (scikit-learn's C): 0.001 for rows whose labels are mostly noise.
     defaults: ClassVar = {"c": 0.001, "max_iter": 1000}
+    space: ClassVar = {"c": (0.00001, 1.0, "log")}
 
     def build(self, task, params, seed):
         return LogisticRegression(C=params["c"], max_iter=params["max_iter"], solver="lbfgs")

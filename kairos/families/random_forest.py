@@ -23,6 +23,12 @@ class RandomForest(SklearnFamily):
     is_scaled = False
     # Shallow trees of many rows: a return is nearly all noise, and a full-grown tree learns it by heart.
     defaults: ClassVar = {"n_estimators": 200, "max_depth": 6, "min_samples_leaf": 50, "max_features": 0.33}
+    space: ClassVar = {
+        "n_estimators": (100, 400),
+        "max_depth": (3, 10),
+        "min_samples_leaf": (10, 200, "log"),
+        "max_features": (0.1, 1.0),
+    }
 
     def build(self, task, params, seed):
         forest = RandomForestRegressor if task == "regression" else RandomForestClassifier

@@ -15,6 +15,7 @@ class Ridge(LinearFamily):
     name = "ridge"
     # The penalty counts rows: 1,000 shrinks a standardised feature as 1,000 more rows of zeros would.
     defaults: ClassVar = {"alpha": 1000.0}
+    space: ClassVar = {"alpha": (1.0, 100000.0, "log")}
 
     def build(self, task, params, seed):
         return SklearnRidge(alpha=params["alpha"], solver="cholesky")

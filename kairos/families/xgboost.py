@@ -37,6 +37,15 @@ class XGBoost(Family):
         "reg_lambda": 1.0,
         "max_bin": 256,
     }
+    # The fourth reference document's search space; it names no scale.
+    space: ClassVar = {
+        "n_estimators": (100, 500),
+        "max_depth": (3, 10),
+        "learning_rate": (0.01, 0.2, "log"),
+        "subsample": (0.6, 1.0),
+        "colsample_bytree": (0.6, 1.0),
+        "min_child_weight": (1.0, 10.0),
+    }
     libraries = ("xgboost",)
 
     def build(self, task, params, seed):

@@ -1,5 +1,6 @@
 """Fit the linear alphas, fold by fold. One row per (alpha_name, fold_id)."""
 
+from kairos import machine
 from kairos.fitting import fit_folds
 from kairos.kept import Kept
 
@@ -14,4 +15,5 @@ def model(dbt, session):
         params=dbt.ref("alpha_params"),
         feature_sets=dbt.ref("feature_sets"),
         kept=Kept.of_this_build("fits"),
+        state=machine.state_dir(),
     )

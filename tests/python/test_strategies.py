@@ -226,7 +226,7 @@ def test_a_ledger_that_cannot_be_read_says_which_file(tmp_path):
     assert append_trials(tmp_path, [row]) == 0
     (file,) = (tmp_path / "backtest_trials").iterdir()
     pq.write_table(pa.table({"x": [1]}), file.with_name("other.parquet"))
-    with pytest.raises(StateError, match=r"other.parquet: the ledger of backtests cannot be read"):
+    with pytest.raises(StateError, match=r"other.parquet: backtest_trials cannot be read"):
         read_trials(tmp_path)
 
 
