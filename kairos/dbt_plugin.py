@@ -43,6 +43,20 @@ def kairos_state_folder(name: str) -> str:
     return str(state.folder(machine.state_dir(), name))
 
 
+def kairos_state_view(name: str) -> str:
+    """The statement that shows a folder of the state as a view, with what this build has added to it."""
+    return state.view(machine.state_dir(), name)
+
+
+FUNCTIONS = (
+    kairos_raw_statements,
+    kairos_publish_plan,
+    kairos_publish_swap,
+    kairos_state_folder,
+    kairos_state_view,
+)
+
+
 class Plugin(BasePlugin):
     """The class must have this name."""
 
@@ -53,6 +67,6 @@ class Plugin(BasePlugin):
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
         conn.execute(f"set temp_directory = '{spill}'")
-        for function in (kairos_raw_statements, kairos_publish_plan, kairos_publish_swap, kairos_state_folder):
+        for function in FUNCTIONS:
             parameters = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

@@ -49,8 +49,8 @@ def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
             tables.append(pq.read_table(file).cast(schema))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise StateError(
-                f"{file}: {name} cannot be read ({error}). Restore the file from a backup, or move it away; its rows are "
-                "then no longer counted."
+                f"{file}: {name} cannot be read ({error}). Restore the file from a backup, or move it away; its rows "
+                "are then no longer counted."
             ) from error
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
@@ -75,14 +75,16 @@ def append(state: Path, name: str, rows: pa.Table) -> None:
 
 def statements(state: Path) -> list[str]:
     """SQL that shows the folders as views raw.state__<folder>, empty where nothing was kept yet."""
-    views = []
-    for name, columns in FOLDERS.items():
-        files = state / name / "*.parquet"
-        named = [column.strip().split(" ") for column in columns.split(",")]
-        nothing = ", ".join(f"null::{type_} as {column}" for column, type_ in named)
-        shown = ", ".join(f"{column}::{type_} as {column}" for column, type_ in named)
-        select = f"select {nothing} where false"
-        if any((state / name).glob("*.parquet")):
-            select += f" union all select {shown} from read_parquet('{str(files).replace(chr(39), chr(39) * 2)}')"
-        views.append(f"create or replace view raw.state__{name} as {select}")
-    return views
+    return [view(state, name) for name in FOLDERS]
+
+
+def view(state: Path, name: str) -> str:
+    """SQL that shows a folder as view raw.state__<folder>, with the files that are there now."""
+    files = state / name / "*.parquet"
+    named = [column.strip().split(" ") for column in FOLDERS[name].split(",")]
+    nothing = ", ".join(f"null::{type_} as {column}" for column, type_ in named)
+    shown = ", ".join(f"{column}::{type_} as {column}" for column, type_ in named)
+    select = f"select {nothing} where false"
+    if any((state / name).glob("*.parquet")):
+        select += f" union all select {shown} from read_parquet('{str(files).replace(chr(39), chr(39) * 2)}')"
+    return f"create or replace view raw.state__{name} as {select}"

@@ -1,8 +1,8 @@
 """Search of parameters inside a fold's training window: one Optuna study per alpha and fold (docs/decisions/0017).
 
-A trial is judged by walking forward inside the training window: the dates of its rows are cut into blocks, each of the
-last INNER_FOLDS blocks is scored by a fit on the dates before it, purged as the fold itself is, and a trial's value is the
-mean rank IC. Neither the fold's test window nor its calibration slice is read.
+A trial is judged by walking forward inside the training window: the dates of its rows are cut into blocks, each of
+the last INNER_FOLDS blocks is scored by a fit on the dates before it, purged as the fold itself is, and a trial's value
+is the mean rank IC. Neither the fold's test window nor its calibration slice is read.
 
 Trials are asked in batches of the spec's tune_batch and told in their order: a study does not depend on workers.
 Each is appended to the state as soon as its batch is done, under a digest of all that shapes the study: a study goes on
@@ -134,22 +134,21 @@ def _search(studies: list[Study], place: Path) -> None:
     trials = sum(max(study.task["spec"]["tune_trials"] - len(study.recorded), 0) for study in studies)
     if studies and not trials:
         say(f"tune: {len(studies)} studies are as they were")
-    progress = Progress("tune", [1.0] * trials, piece="trial")
+    # at most so many: a trial that is ended early has fewer
+    progress = Progress("tune", [1.0] * (trials * INNER_FOLDS), piece="inner fit")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         while any(study.is_open for study in studies):
             asked = [(study, trial) for study in studies if study.is_open for trial in study.ask()]
-            rows = _judge(asked)
+            rows = _judge(asked, progress)
             pairs = zip(asked, rows, strict=True)
             new = [row for (study, trial), row in pairs if trial.number not in study.recorded]
             if new:
                 state.append(place, FOLDER, pa.Table.from_pylist(new, schema=TUNING_TRIALS))
-            for row in new:
-                progress.step(progress.done, f"{row['alpha_name']} {row['fold_id']} trial {row['trial_number']}")
 
 
-def _judge(asked: list[tuple[Study, optuna.Trial]]) -> list[dict[str, Any]]:
+def _judge(asked: list[tuple[Study, optuna.Trial]], progress: Progress) -> list[dict[str, Any]]:
     """Rows of the trials asked, told to their studies in order.
 
     Trials that are worse than the median of the complete ones after an inner fold are ended there: decided in the order
@@ -168,7 +167,10 @@ def _judge(asked: list[tuple[Study, optuna.Trial]]) -> list[dict[str, Any]]:
             values[k].append(_recorded(row, trial, step))
         tasks = [_trial_task(*asked[k], step) for k in todo]
         for place, value in executor.run(judge_one, tasks):
+            study, trial = asked[todo[place]]
             values[todo[place]].append(value)
+            alpha, fold = study.task["spec"]["alpha_name"], study.task["fold"]["fold_id"]
+            progress.step(progress.done, f"{alpha} {fold} trial {trial.number}")
         for k in running:
             asked[k][1].report(values[k][-1], step)
         if step < INNER_FOLDS - 1:
@@ -187,11 +189,11 @@ def _judge(asked: list[tuple[Study, optuna.Trial]]) -> list[dict[str, Any]]:
 
 
 def _recorded(row: dict[str, Any], trial: optuna.Trial, step: int) -> float:
-    """What the state has of a trial's inner fold. Raises StateError where it is not the trial that the study asks for."""
+    """What the state has of a trial's inner fold. Raises StateError where that is not the trial the study asks for."""
     if json.loads(row["params"]) != trial.params or step >= len(row["inner_rank_ics"]):
         raise StateError(
-            f"{FOLDER}: trial {trial.number} of study {row['study_id']} is recorded otherwise than the study asks for it. "
-            "A file of the state was changed: restore it from a backup, or move the folder away."
+            f"{FOLDER}: trial {trial.number} of study {row['study_id']} is recorded otherwise than the study asks "
+            "for it. A file of the state was changed: restore it from a backup, or move the folder away."
         )
     return row["inner_rank_ics"][step]
 
@@ -231,18 +233,18 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
     algorithm, spec, files = family_named(task["family"]), task["spec"], task["files"]
     base, _ = base_and_calibration(task["fold"], spec["calibration"])
     inner = inner_folds(files, spec, base, task["features"], purge_of(task["fold"]))
-    reason = None if inner else f"fewer than {2 * INNER_FOLDS} training dates"
+    reasons = [] if inner else [f"fewer than {2 * INNER_FOLDS} training dates"]
     for learn, judged in inner:
         rows = training_rows(files, spec, learn, task["features"])
         later = training_rows(files, spec, judged, task["features"])
         if len(rows.y) < _LEAST_ROWS:
-            reason = f"an inner fold of {len(rows.y)} training rows"
+            reasons.append(f"an inner fold of {len(rows.y)} training rows")
         elif not len(later.y):
-            reason = "an inner fold without rows to judge by"
+            reasons.append("an inner fold without rows to judge by")
         elif np.isnan(rows.X).all():
-            reason = "an inner fold without a feature"
+            reasons.append("an inner fold without a feature")
         elif spec["task"] in CLASSES and len(np.unique(rows.y)) < CLASSES[spec["task"]]:
-            reason = "an inner fold that lacks a class"
+            reasons.append("an inner fold that lacks a class")
     data_hash = training_rows(files, spec, base, task["features"]).digest()
     shapes = {
         "alpha": [spec[name] for name in ("alpha_name", "task", "label", "seed", "tune_batch")],
@@ -254,7 +256,12 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
         "code": [code_version(task["family"]), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()],
         "libraries": [algorithm.versions(), importlib.metadata.version("optuna")],
     }
-    return {"reason": reason, "inner": inner, "data_hash": data_hash, "study_id": digest(shapes)[:32]}
+    return {
+        "reason": next(iter(reasons), None),
+        "inner": inner,
+        "data_hash": data_hash,
+        "study_id": digest(shapes)[:32],
+    }
 
 
 def purge_of(fold: dict[str, Any]) -> int:

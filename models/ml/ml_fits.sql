@@ -25,6 +25,7 @@ select
     feature_names,
     dropped_features,
     params,
+    study_id,
     medians,
     scaler_mean,
     scaler_scale,

@@ -31,13 +31,23 @@ class Proof:
 
 
 @dataclass(frozen=True)
+class Pytest:
+    """A test of Python as a check: it must fail on a copy of the package that has the leak."""
+
+    file: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Leak:
-    """One way to look ahead: `edits` are (file, text there, other text), `check` a unit test's name or the proof."""
+    """One way to look ahead: `edits` are (file, text there, other text), `check` a unit test of dbt by its name, a test
+    of Python or the proof.
+    """
 
     name: str
     rule: str
     edits: tuple[tuple[str, str, str], ...]
-    check: str | Proof
+    check: str | Pytest | Proof
 
 
 NO_PURGE = (
@@ -519,6 +529,41 @@ LEAKS = (
         ((ENSEMBLES, "slots.effective_date > quality.matured_date", "slots.effective_date >= quality.signal_date"),),
         ENSEMBLES_TEST,
     ),
+    # --- learning in Python
+    Leak(
+        "parameters are tuned on the test window",
+        "a search of parameters stays inside the training window",
+        (
+            ("kairos/tuning.py", '[base["train_before_index"]]', '[base["test_start_index"] + 60]'),
+            (
+                "kairos/tuning.py",
+                '"train_before_index": end}',
+                '"train_before_index": end, "labels_settled_before_date": dt.date.max}',
+            ),
+        ),
+        Pytest("test_tuning.py", "test_a_study_does_not_change_with_anything_after_its_training_window"),
+    ),
+    Leak(
+        "inner folds of a search are not purged",
+        "no training label ends inside or after what a fit is judged on",
+        (
+            ("kairos/tuning.py", '"train_before_index": start - purge', '"train_before_index": start'),
+            ("kairos/tuning.py", '"labels_settled_before_date": settled', '"labels_settled_before_date": dt.date.max'),
+        ),
+        Pytest("test_tuning.py", "test_inner_folds_are_purged"),
+    ),
+    Leak(
+        "parameters are tuned on the calibration slice",
+        "the calibration slice is seen by the calibration alone",
+        (
+            (
+                "kairos/tuning.py",
+                'base, _ = base_and_calibration(task["fold"], spec["calibration"])',
+                'base = task["fold"]',
+            ),
+        ),
+        Pytest("test_tuning.py", "test_the_calibration_slice_is_not_read"),
+    ),
 )
 
 
@@ -528,15 +573,17 @@ def page() -> str:
         "# Planted leaks",
         "",
         "Each line is a way to look ahead, planted in the code on purpose, and the check that catches it: a unit test",
-        "of dbt on a copy of the model, or the lookahead proof of the small market. `tests/python/test_proof.py`",
-        "plants them all again in every `make test`; `python tests/python/planted_leaks.py` writes this page.",
+        "of dbt on a copy of the model, a test of Python on a copy of the package, or the lookahead proof of the small",
+        "market. `tests/python/test_proof.py` plants them all again in every `make test`;",
+        "`python tests/python/planted_leaks.py` writes this page.",
         "",
         "| leak | rule it breaks | planted in | caught by |",
         "|---|---|---|---|",
     ]
     for leak in LEAKS:
         files = ", ".join(f"`{Path(file).name}`" for file in dict.fromkeys(file for file, _, _ in leak.edits))
-        check = leak.check if isinstance(leak.check, str) else f"the proof, in {leak.check.caught_by}"
+        check = f"the proof, in {leak.check.caught_by}" if isinstance(leak.check, Proof) else leak.check
+        check = f"{check.file}, {check.name}" if isinstance(check, Pytest) else check
         rows.append(f"| {leak.name} | {leak.rule} | {files} | {check} |")
     return "\n".join(rows) + "\n"
 

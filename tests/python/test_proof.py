@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import datetime
 import io
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +22,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from planted_leaks import LEAKS, PAGE, Proof, page
+from planted_leaks import LEAKS, PAGE, Proof, Pytest, page
 
 from kairos import machine
 from kairos.demo import write_market
@@ -180,6 +183,7 @@ def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, 
 
 PROVED = [leak for leak in LEAKS if isinstance(leak.check, Proof)]
 TESTED = [leak for leak in LEAKS if isinstance(leak.check, str)]
+LEARNED = [leak for leak in LEAKS if isinstance(leak.check, Pytest)]
 
 
 def edited(text: str, file: str, edits: tuple[tuple[str, str, str], ...]) -> str:
@@ -256,6 +260,24 @@ def said(proof, tmp_path_factory) -> dict[str, str]:
 @pytest.mark.parametrize("leak", TESTED, ids=lambda leak: leak.name)
 def test_a_unit_test_catches(said, leak):
     assert said[leak.name] == "fail", f"{leak.check} on {leak.edits}"
+
+
+@pytest.mark.parametrize("leak", LEARNED, ids=lambda leak: leak.name)
+def test_a_test_of_python_catches(tmp_path, leak):
+    """The named test passes on the package as it is (pytest runs it elsewhere) and fails on a copy with the leak."""
+    root = machine.root()
+    shutil.copytree(root / "kairos", tmp_path / "kairos", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "tests/python", tmp_path / "tests/python", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dbt_project.yml", "pyproject.toml"):
+        shutil.copyfile(root / name, tmp_path / name)
+    for file in dict.fromkeys(file for file, _, _ in leak.edits):
+        (tmp_path / file).write_text(edited((tmp_path / file).read_text(), file, leak.edits))
+    command = [sys.executable, "-m", "pytest", f"tests/python/{leak.check.file}::{leak.check.name}"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAIROS_", "PYTEST_"))}
+    environment["PYTHONPATH"] = str(tmp_path)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "1 failed" in done.stdout, done.stdout + done.stderr
+    assert "AssertionError" in done.stdout or "assert " in done.stdout
 
 
 @pytest.mark.parametrize("leak", PROVED, ids=lambda leak: leak.name)
