@@ -18,7 +18,6 @@ import datetime as dt
 import hashlib
 import json
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -172,7 +171,7 @@ def run_time_series_cv(
     factors = [f"factor_{position}" for position in range(len(dataset.features))]
     shared = {"family": family.name, "params": params, "seed": model.seed, "standardize": experiment.standardize}
     shared |= {"horizon": dataset.horizon, "factors": factors}
-    with tempfile.TemporaryDirectory(prefix="kairos-") as folder, duckdb.connect() as connection:
+    with executor.shared_folder() as folder, duckdb.connect() as connection:
         files = _write(connection, dataset, experiment.entry_lag, factors, folder)
         index, y_true = np.array(files.column("session_index")), np.array(files.column("label"))
         days = np.unique(files.column("as_of_date"))
