@@ -40,7 +40,7 @@ ranked as (
     window
         by_rank as (
             partition by trials.study_id
-            order by trials.mean_rank_ic desc nulls last, trials.trial_number
+            order by trials.mean_rank_ic desc nulls last, trials.trial_number asc
         )
 
 )
