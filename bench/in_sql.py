@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import duckdb
 
 from bench import compiled
 
-# in the order dbt builds them; views cost nothing
-MODELS = [
-    "int_price_runs",
-    "int_fundamental_events",
-    "int_fundamental_steps",
-    "int_fundamentals_as_of",
+# in the order dbt builds them
+TABLES = (
     "feat_price",
     "feat_momentum",
     "feat_volatility",
     "feat_beta",
     "feat_technical",
     "feat_fundamental",
-]
+    "feat_cross_asset",
+    "feat_alternative",
+    "feat_temporal",
+)
+# what a table reads beside those of bench.data: made with it, or before it where it is another family
+STATEMENTS = ("int_fundamental_events", "int_fundamental_steps", "int_fundamentals_as_of")
+READS = {"feat_fundamental": STATEMENTS, "feat_alternative": STATEMENTS}
+FAMILIES_READ = {"feat_cross_asset": ("feat_momentum", "feat_volatility")}
+KEYS = ("as_of_date", "security_id", "known_at")
 # profiles.yml
 SETTINGS = {
     "preserve_insertion_order": "true",
@@ -38,15 +43,46 @@ def connect(warehouse: Path, threads: int) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def build(con: duckdb.DuckDBPyConnection) -> None:
-    """Fill all feature tables and bring them to the file."""
-    compiled.build(con, MODELS)
+def stored(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Columns of the tables of features that are there."""
+    found = con.execute(
+        "select table_name, list(column_name order by column_index) from duckdb_columns()"
+        " where schema_name = 'features' and database_name = current_database() group by all"
+    ).fetchall()
+    return {name: columns for name, columns in found if name in TABLES}
+
+
+def wanted(every: dict[str, list[str]], features: Collection[str]) -> dict[str, list[str]]:
+    """Of each table that has some of the features: its keys and these, in order of building."""
+    return {
+        table: [c for c in every[table] if c in KEYS or c in features]
+        for table in TABLES
+        if set(every.get(table, [])) & set(features)
+    }
+
+
+def prepare(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> None:
+    """What the tables read of other families, where these are not made anyway."""
+    compiled.build(con, ["int_price_runs"])
+    compiled.build(con, [read for table in columns for read in FAMILIES_READ.get(table, ()) if read not in columns])
+
+
+def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> None:
+    """Fill the tables, with the columns given, and bring them to the file."""
+    compiled.build(con, dict.fromkeys(read for table in columns for read in READS.get(table, ())))
+    compiled.build(con, columns, columns)
     con.execute("checkpoint")
 
 
 def features(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-    """The built tables side by side, in storage order, joined as the collector joins them."""
-    families = ["price", "momentum", "volatility", "beta", "technical", "fundamental"]
-    columns = ", ".join(f"{family}.* exclude (as_of_date, security_id)" for family in families)
-    tables = " positional join ".join(f"features.feat_{family} as {family}" for family in families)
-    return con.sql(f"select price.as_of_date, price.security_id, {columns} from {tables}")
+    """All built tables side by side, in storage order, joined as the collector joins them."""
+    dated = [table for table, columns in stored(con).items() if "known_at" in columns]
+    columns = ", ".join(
+        f"{table}.* exclude ({', '.join(KEYS if table in dated else KEYS[:2])})" for table in stored(con)
+    )
+    tables = " positional join ".join(f"features.{table}" for table in stored(con))
+    known_at = f"greatest(listed.known_at, {', '.join(f'{table}.known_at' for table in dated)}) as known_at"
+    return con.sql(
+        f"select listed.as_of_date, listed.security_id, {known_at}, {columns}"
+        f" from intermediate.int_prices as listed positional join {tables}"
+    )

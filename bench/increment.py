@@ -22,7 +22,6 @@ from bench import compiled, data, in_sql
 from bench.one_round import timed
 
 GOALS = {10: 0.25, 25: 0.10}
-ABSENT = ("int_insider_steps", "int_short_interest_steps", "int_institutional_holdings_steps")
 ROWS = "int_feature_rows"
 VIEWS = ("int_price_runs", "int_fundamentals_as_of")
 
@@ -57,23 +56,7 @@ def _table(name: str) -> str:
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
-    """What the digests and the order of rows read beside bench.data's tables."""
-    con.execute(
-        """create table if not exists intermediate.int_universe as
-        select as_of_date, security_id, decided_at, true as is_member, 'S' || security_id % 11 as sector
-        from intermediate.int_prices order by security_id, as_of_date"""
-    )
-    for name in ABSENT:
-        con.execute(
-            f"create table if not exists intermediate.{name} as"
-            " select 0::bigint as security_id, now()::timestamp as effective_at limit 0"
-        )
-    con.execute(
-        """create table if not exists intermediate.int_market_series as
-        select as_of_date, session_index, 'VIX' as series, value, known_at, as_of_date as observed_date
-        from (select distinct as_of_date, session_index, known_at, 20.0::double as value from intermediate.int_prices)
-        order by as_of_date"""
-    )
+    """The views and the fundamentals that families read."""
     compiled.build(con, [VIEWS[0], "int_fundamental_events", "int_fundamental_steps", VIEWS[1]])
 
 

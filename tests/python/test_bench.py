@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
-from bench import compare, data, in_polars, in_sql, increment
+from bench import compare, compiled, data, in_polars, in_sql, increment
 
 
 @pytest.fixture(scope="module")
-def sides(tmp_path_factory) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(features by the project's SQL, features by Polars) of 25 securities x 3 years."""
+def folder(tmp_path_factory) -> Path:
+    """A market of 70 securities x 3 years: enough names of a sector for its median."""
     folder = tmp_path_factory.mktemp("bench")
-    data.write(folder, securities=25, years=3)
+    data.write(folder, securities=70, years=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sides(folder) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(features by the project's SQL, features by Polars)."""
     with in_sql.connect(folder / "source.duckdb", threads=2) as con:
-        in_sql.build(con)
+        compiled.build(con, ["int_price_runs", *in_sql.STATEMENTS, *in_sql.TABLES])
         ours = in_sql.features(con).pl()
     return ours, in_polars.features(folder).collect(engine="streaming")
 
@@ -23,6 +31,7 @@ def test_sql_and_polars_give_equal_rows(sides):
     ours, theirs = sides
     assert compare.differences(ours, theirs, in_polars.FEATURES) == []
     assert ours.height > 10_000
+    assert set(ours.columns) == {*compare.KEYS, *in_polars.FEATURES}
     assert all(ours[name].count() > 0 for name in in_polars.FEATURES)
 
 
@@ -37,10 +46,9 @@ def test_comparison_sees_one_cell(sides, name):
     assert compare.differences(ours, theirs.reverse(), in_polars.FEATURES) != []
 
 
-def test_a_batch_on_many_names_equals_all_rows_made_anew(tmp_path):
+def test_a_batch_on_many_names_equals_all_rows_made_anew(folder):
     """A new session of all names, and two names anew: rows come in chunks of very unequal size."""
-    data.write(tmp_path, securities=40, years=3)
-    with in_sql.connect(tmp_path / "source.duckdb", threads=2) as con:
+    with in_sql.connect(folder / "source.duckdb", threads=2) as con:
         increment.prepare(con)
         tables = increment.families(con)
         made = increment.fingerprints(con, tables)
