@@ -41,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
     )
     model = MLModelConfig(args.family, {name: value for name, _, value in pairs}, args.seed)
     out, result = export_ml_alpha(args.panel, experiment, model, args.out or machine.root() / FOLDER)
+    dataset = result["dataset"]
+    print(f"{dataset.label} from {len(dataset.features)} factors: {', '.join(dataset.features)}")
     print(result["metrics_df"].to_string(index=False, float_format="{:.4f}".format))
     told = {
         name: f"{value:.4f}" if isinstance(value, float) else value for name, value in result["global_metrics"].items()

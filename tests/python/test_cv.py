@@ -196,7 +196,9 @@ def test_the_command_writes_the_panel_with_its_alpha_and_metadata(panel, tmp_pat
     words = ["cv", "--panel", str(file), "--family", "ridge", "--param", "alpha=0.1", "--n-splits", str(SPLITS)]
     assert main([*words, "--out", str(tmp_path)]) == 0
     out = tmp_path / "ml_alpha_ridge_5d_my_etfs_5d_1d.parquet"
-    assert str(out) in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "fwd_return_5d from 3 factors: momentum 12-1, value, ones" in said
+    assert str(out) in said
     written = pd.read_parquet(out)
     first = block_starts()[0] * NAMES
     assert written["ml_alpha_ridge_5d"][:first].isna().all()
