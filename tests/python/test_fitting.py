@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +16,20 @@ from kairos.errors import MarketError, SpecError
 from kairos.families import family_named
 from kairos.fitting import Preparation, class_weights, fit_folds
 from kairos.schemas import FITS
+from kairos.scoring import score_folds
 
 NAMES = ("panel", "labels", "folds", "specs", "params", "feature_sets")
 FAMILIES = {"xgboost": "classification", "lightgbm": "quantile", "ridge": "regression", "logistic": "multiclass"}
 
 
-def fits_of(family: str, market: dict, folds: list[dict], **changes) -> list[dict]:
-    spec = synthetic.spec("an_alpha", family, changes.pop("task", FAMILIES[family]), **changes)
+def relations_of(family: str, task: str, market: dict, folds: list[dict], **changes) -> dict:
     few_rounds = [{"alpha_name": "an_alpha", "param": "n_estimators", "value": "10"}]
-    made = synthetic.relations(market, [spec], folds, few_rounds if family in ("xgboost", "lightgbm") else None)
+    spec = synthetic.spec("an_alpha", family, task, **changes)
+    return synthetic.relations(market, [spec], folds, few_rounds if family in ("xgboost", "lightgbm") else None)
+
+
+def fits_of(family: str, market: dict, folds: list[dict], **changes) -> list[dict]:
+    made = relations_of(family, changes.pop("task", FAMILIES[family]), market, folds, **changes)
     table = fit_folds(family, **{name: made[name] for name in NAMES})
     assert table.schema == FITS
     return table.to_pylist()
@@ -39,13 +45,26 @@ def folds(market) -> list[dict]:
     return [synthetic.fold("an_alpha", market["days"], start) for start in (150, 220, 280)]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_fits_are_the_same_bytes_for_one_worker_and_two(family, market, folds, monkeypatch):
-    monkeypatch.setenv("KAIROS_WORKERS", "1")
-    one = fits_of(family, market, folds)
-    monkeypatch.setenv("KAIROS_WORKERS", "2")
-    assert fits_of(family, market, folds) == one
-    assert [fit["fold_id"] for fit in one] == [fold["fold_id"] for fold in folds]
+def test_fits_and_scores_are_the_same_bytes_for_one_two_and_eight_workers(market, folds, monkeypatch):
+    """Eight folds to fit, so that eight workers have one each; every family, and what its fits say."""
+    many = [synthetic.fold("an_alpha", market["days"], start) for start in range(150, 300, 20)]
+
+    def learned(workers: int) -> dict:
+        monkeypatch.setenv("KAIROS_WORKERS", str(workers))
+        said = {}
+        for family, task in FAMILIES.items():
+            made = relations_of(family, task, market, many)
+            fits = fit_folds(family, **{name: made[name] for name in NAMES})
+            made["connection"].register("fits", fits)
+            said[family] = (fits, score_folds(made["connection"].table("fits"), made["panel"], made["specs"]))
+        return said
+
+    one = learned(1)
+    assert [fit["fold_id"] for fit in one["ridge"][0].to_pylist()] == [fold["fold_id"] for fold in many]
+    for workers in (2, 8):
+        for family, (fits, scores) in learned(workers).items():
+            assert fits.equals(one[family][0]), (family, workers)
+            assert scores.equals(one[family][1]), (family, workers)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -142,10 +161,11 @@ def test_no_fold_is_an_empty_table_that_says_why(market, capsys):
     assert "every fold is skipped (fewer than 500 training rows)" in capsys.readouterr().err
 
 
-def test_a_family_says_what_it_has_fitted(market, folds, capsys):
+def test_a_family_says_fold_alpha_elapsed_and_estimate(market, folds, capsys):
     fits_of("ridge", market, folds)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(",")[0] for line in lines] == [f"fit ridge: fold {k} of 3" for k in (1, 2, 3)]
+    for k, line in enumerate(lines, start=1):
+        assert re.fullmatch(rf"fit ridge: fold {k} of 3, an_alpha \d{{4}}-\d\d-\d\d, [\d.]+ s, about \d+ s to go", line)
 
 
 def test_a_task_the_family_does_not_do_is_refused(market, folds):
