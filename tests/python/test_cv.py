@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
+from kairos import executor
 from kairos.cli import main
 from kairos.cv import MLExperimentConfig, MLModelConfig, date_ics, prepare_ml_dataset, run_time_series_cv
 from kairos.errors import KairosError
@@ -19,6 +21,12 @@ from kairos.families import FAMILIES
 DAYS, NAMES, HORIZON, SPLITS = 90, 12, 5, 4
 FACTORS = ["momentum 12-1", "value", "ones"]
 RIDGE = MLModelConfig("ridge", {"alpha": 0.1})
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch):
+    """Blocks of so few rows are not worth a worker's start."""
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +187,17 @@ REGRESSING = [name for name, family in FAMILIES.items() if "regression" in famil
 
 
 @pytest.mark.parametrize("name", REGRESSING)
-def test_every_family_that_regresses_is_there_and_workers_do_not_matter(panel, name, monkeypatch):
+def test_every_family_that_regresses_is_there_and_the_order_of_blocks_does_not_matter(panel, name, monkeypatch):
+    """Blocks may come back in any order from other processes: what goes to them and comes back can be pickled."""
+
+    def backwards(fn, tasks):
+        for position in reversed(range(len(tasks))):
+            there, task = pickle.loads(pickle.dumps((fn, tasks[position])))
+            yield position, pickle.loads(pickle.dumps(there(task)))
+
     model = MLModelConfig(name, FEW.get(name, {}))
-    monkeypatch.setenv("KAIROS_WORKERS", "1")
     one = cv(panel, model)
-    monkeypatch.setenv("KAIROS_WORKERS", "2")
+    monkeypatch.setattr(executor, "run", backwards)
     pd.testing.assert_frame_equal(one["predictions_df"], cv(panel, model)["predictions_df"], check_exact=True)
     assert one["column"] == f"ml_alpha_{name}_5d"
     X = np.nan_to_num(panel[FACTORS].to_numpy()[-5:])

@@ -63,6 +63,7 @@ def warehouse(tables, tmp_path, monkeypatch):
                 ('ml_alpha_ridge_5d', 5, 0.3, 0.4)) as q(alpha_name, horizon_days, ic, rank_ic)"""
         )
     monkeypatch.setenv("KAIROS_DB", str(path))
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
     return path
 
 

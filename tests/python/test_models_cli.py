@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import duckdb
 import lightgbm
@@ -33,12 +34,18 @@ ALPHAS = {
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory) -> dict:
     """A warehouse with nothing but ml_fits, and the panel and scores it goes with."""
+    with pytest.MonkeyPatch.context() as one_process:
+        one_process.setenv("KAIROS_WORKERS", "1")
+        return learn(tmp_path_factory.mktemp("warehouse") / "kairos.duckdb")
+
+
+def learn(warehouse: Path) -> dict:
+    """Fit every alpha on an invented market, into that file."""
     market = synthetic.make(sessions=260, names=12)
     specs = [synthetic.spec(name, family, task) for name, (family, task) in ALPHAS.items()]
     folds = [synthetic.fold(name, market["days"], start) for name in ALPHAS for start in STARTS]
     rounds = [{"alpha_name": n, "param": "n_estimators", "value": "8"} for n in ALPHAS if n[0] not in "ab"]
     made = synthetic.relations(market, specs, folds, rounds)
-    warehouse = tmp_path_factory.mktemp("warehouse") / "kairos.duckdb"
     made["connection"].execute(f"attach '{warehouse}' as built; create schema built.ml")
     for family in sorted({family for family, _ in ALPHAS.values()}):
         made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in NAMES}))
