@@ -143,3 +143,22 @@ TUNING_TRIALS = pa.schema(
         ("training_data_hash", pa.string()),
     ]
 )
+
+# One row per (alpha_name, fold_id, feature_name): what the feature does to the fold's scores.
+IMPORTANCES = pa.schema(
+    [
+        ("alpha_name", pa.string()),
+        ("fold_id", pa.string()),
+        ("feature_name", pa.string()),
+        ("effective_date", pa.date32()),
+        ("mean_abs_shap", pa.float64()),
+        ("shap_share", pa.float64()),
+        ("shap_direction", pa.float64()),
+        ("shap_rows", pa.int64()),
+        ("permutation_rank_ic", pa.float64()),
+        ("permutation_drop", pa.float64()),
+        ("permuted_rows", pa.int64()),
+        ("marginal_rank_ic", pa.float64()),
+        ("marginal_dates", pa.int64()),
+    ]
+)

@@ -222,6 +222,14 @@ def test_ensembles_match_the_seed():
     assert "alpha_v8" not in {r["member"] for r in members if seed[r["ensemble_name"]] not in ("fixed", "blend")}
 
 
+def test_summaries_of_test_windows_reach_nothing_but_marts(models):
+    """What moves with every date that matures is read by nothing that is dated."""
+    summaries = {"ml_importances", "ml_alpha_summaries", "ml_fold_quality", "ml_fold_accuracy", "ml_calibration_bins"}
+    for name, node in models.items():
+        if read := summaries & {parent.split(".")[-1] for parent in node["depends_on"]["nodes"]}:
+            assert node["config"]["meta"].get("undated"), f"{name} is dated and reads {sorted(read)}"
+
+
 def test_bundle_factors_match_the_members():
     """The columns that ml_bundle_scores reads are the factors of the bundles."""
     assert PROJECT["vars"]["bundle_factors"] == sorted({r["factor_name"] for r in _rows("factor_bundle_members")})

@@ -1,0 +1,13 @@
+"""What each feature does to the scores of each fit. One row per (alpha_name, fold_id, feature_name)."""
+
+from kairos.explain import importances
+
+
+def model(dbt, session):
+    return importances(
+        fits=dbt.ref("ml_fits"),
+        panel=dbt.ref("ml_panel"),
+        labels=dbt.ref("labels"),
+        specs=dbt.ref("alpha_specs"),
+        settings=dbt.config.meta_get("settings"),
+    )
