@@ -5,6 +5,7 @@ KairosError
 ├── PanelError         a panel of one's own cannot be used
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
 ├── ExecutorError      an executor cannot be used, or its workers die
+├── RegistryError      a version cannot be promoted or rolled back to
 ├── StateError         the append-only state cannot be read or written
 ├── PublishError       the marts could not be published
 └── ProofError         the lookahead proof could not be carried out
@@ -29,6 +30,10 @@ class SpecError(KairosError):
 
 class ExecutorError(KairosError):
     """An executor cannot be used, or its workers die."""
+
+
+class RegistryError(KairosError):
+    """A version cannot be promoted or rolled back to."""
 
 
 class StateError(KairosError):

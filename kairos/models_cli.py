@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from kairos import machine
+from kairos import machine, registry
 from kairos.backtest.adhoc import open_warehouse
 from kairos.errors import MarketError, SpecError
 
@@ -115,8 +115,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--out", type=Path, help=f"folder, default {FOLDER}")
     export.set_defaults(run=_export)
 
+    listing = actions.add_parser("list", help="versions of the alphas, which one is active, what the gate says of each")
+    listing.add_argument("alpha", nargs="?", help="one alpha, default all")
+    listing.set_defaults(run=_list)
+
+    for name, said in (("promote", "let a version serve from the next session on"), ("rollback", "go back to one")):
+        choosing = actions.add_parser(name, help=said)
+        choosing.add_argument("alpha", help="the alpha")
+        optional = {} if name == "promote" else {"nargs": "?", "help": "default the one that served before"}
+        choosing.add_argument("version", type=int, **optional)
+        choosing.add_argument("--why", required=True, help="kept in the registry")
+        choosing.set_defaults(run=_promote if name == "promote" else _rollback)
+
 
 def _export(args: argparse.Namespace) -> int:
     for path in export_fit(machine.warehouse(), args.alpha, args.fold, args.out or machine.root() / FOLDER):
         print(path)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    shown = ("alpha_name", "version", "status", "fold_id", "served_from_date", "rank_ic", "age_days", "gate_result")
+    rows = registry.versions(machine.warehouse(), args.alpha)
+    cells = [shown, *(tuple(_cell(row[name]) for name in shown) for row in rows)]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(shown))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    built = {(row["alpha_name"], row["fit_id"], row["served_from_date"]) for row in rows}
+    for event in registry.events(machine.state_dir()):
+        chosen = event["alpha_name"], event["fit_id"], event["effective_date"]
+        if event["event"] != "register" and args.alpha in (None, event["alpha_name"]) and chosen not in built:
+            print(f"{event['event']} of {event['alpha_name']} to version {event['version']}: {event['why']}")
+    return 0
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _promote(args: argparse.Namespace) -> int:
+    return _said(registry.promote(machine.warehouse(), machine.state_dir(), args.alpha, args.version, args.why))
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    return _said(
+        registry.rollback(machine.warehouse(), machine.state_dir(), args.alpha, args.why, version=args.version)
+    )
+
+
+def _said(choice: registry.Choice) -> int:
+    print(
+        f"{choice.alpha_name}: version {choice.version} serves from {choice.effective_date} on"
+        f" ({choice.event}). The next build scores with it."
+    )
     return 0

@@ -14,6 +14,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from kairos import calibration, executor
+from kairos.errors import SpecError
 from kairos.families import family_named
 from kairos.fitting import Preparation, code_version
 from kairos.kept import Kept, digest, digest_of_rows
@@ -25,11 +26,12 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
-    """Score ml_panel with ml_fits: each date by the newest fit whose effective_date is not after it.
+    """Score ml_panel with ml_served_fits: each date by the newest fit whose effective_date is not after it.
 
-    Arguments are DuckDB relations ml_fits, ml_panel, alpha_specs. Rows before an alpha's first effective_date have no
-    score; every later one has, to the last date of the panel. NULL features get the fit's medians.
+    Arguments are DuckDB relations ml_served_fits, ml_panel, alpha_specs. Rows before an alpha's first effective_date
+    have no score; every later one has, to the last date of the panel. NULL features get the fit's medians.
     kept: what fits said in earlier builds, taken where the fit and every value it was asked about are the same.
+    Raises SpecError when a fit needs a feature that the panel has not.
     Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; what a task says stands in the columns of
     columns_of(), and those of other tasks are NULL.
     """
@@ -39,6 +41,11 @@ def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
         say("score: no fits, so no predictions")
         return SCORES.empty_table()
     features = sorted({name for fit in served for name in fit["feature_names"]})
+    if missing := [name for name in features if name not in panel.columns]:
+        raise SpecError(
+            f"A fit that serves needs {', '.join(missing)}, which ml_panel no longer has: it was promoted before its "
+            "alpha's feature set changed. Roll it back (kairos models rollback) or name the features in a set again."
+        )
     with executor.shared_folder() as folder:
         first = min(fit["effective_date"] for fit in served)
         relation = panel.filter(f"as_of_date >= date '{first}'").order("as_of_date, security_id")
@@ -133,7 +140,7 @@ def _kept_scores(tasks: list[dict[str, Any]], kept: Kept) -> dict[int, np.ndarra
 
 
 def _piece_of(task: dict[str, Any]) -> tuple[str, str]:
-    return task["fit"]["alpha_name"], task["fit"]["fold_id"]
+    return task["fit"]["alpha_name"], task["fit"]["effective_date"].isoformat()
 
 
 def _table_of(said: np.ndarray) -> pa.Table:

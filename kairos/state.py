@@ -8,6 +8,9 @@ Folders of append-only Parquet below the state, one file per load that brought s
               what no later split or dividend changes about them, and the load in which they first were so.
 * ml_trials   study_id, trial_number, alpha_name, fold_id, params and what came of them: every set of parameters ever
               tried inside a fold's training window (kairos/tuning.py).
+* registry_events  event_number, alpha_name, event, fit_id, fold_id, version, effective_date, who, why, gate_result,
+              first_seen_at: what happened to the alphas' fits (kairos.registry).
+* registry_fits    the rows of ml_fits that were promoted or rolled back to, with their bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kairos.errors import StateError
+from kairos.schemas import FITS
+
+_SQL_TYPES = {
+    "string": "varchar",
+    "date32[day]": "date",
+    "int64": "bigint",
+    "binary": "blob",
+    "list<item: string>": "varchar[]",
+    "list<item: double>": "double[]",
+}
 
 FOLDERS = {
     "row_loads": "dataset varchar, row_key varchar, security_id bigint, known_at timestamp, first_seen_at timestamp",
@@ -28,6 +41,9 @@ FOLDERS = {
     "ml_trials": "study_id varchar, trial_number integer, alpha_name varchar, fold_id varchar, test_start_date date,"
     " family varchar, params varchar, inner_rank_ics double[], mean_rank_ic double, status varchar,"
     " training_data_hash varchar",
+    "registry_events": "event_number bigint, alpha_name varchar, event varchar, fit_id varchar, fold_id varchar,"
+    " version integer, effective_date date, who varchar, why varchar, gate_result varchar, first_seen_at timestamp",
+    "registry_fits": ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in FITS),
 }
 
 

@@ -17,15 +17,19 @@ import numpy as np
 from kairos.demo.exam import REFERENCE, TRUTH, Series, mark, series, table
 from kairos.demo.files import write_market
 from kairos.progress import say
-from kairos.proof.build import Builder
+from kairos.proof.build import WAREHOUSE, Builder
 from kairos.statistics import newey_west_error
 
 SEEDS = (7, 1, 2)
 NULL_SEEDS = tuple(range(10))
 NULL_SIZE = {"securities": 100, "years": 5, "signal": 0.0}
 HORIZONS = (5, 20)
-HONEST = ("+ml_predictions", "+labels", "+int_fundamental_events")  # what `series` reads
-FILINGS = ("stg_sharadar__statements+,+features", "stg_sharadar__statements+,+int_fundamental_events")
+HONEST = ("+ml_predictions", "+path:models/labels/labels.sql", "+int_fundamental_events")  # what `series` reads
+# paths, not names: a name is also a folder of models and of tests, whose parents would come along
+FILINGS = tuple(
+    f"stg_sharadar__statements+,+path:models/{model}.sql"
+    for model in ("features/features", "intermediate/int_fundamental_events")
+)
 # What is let in: the switches of the warehouse that do it, and what must be built again.
 LEAKS = {
     "restated values under their first filing's date": ({"KAIROS__RESTATEMENT_POLICY": "most_recent"}, FILINGS),
@@ -51,23 +55,27 @@ def sit(folder: Path, name: str, size: dict[str, float], seed: int, leaks: bool,
         leaks: mark the reference learner under each of LEAKS as well.
         workers: processes of the builds.
     """
-    kept = folder / f"{name}.json"
-    if not kept.exists():
-        work = folder / name
+    kept, work = folder / f"{name}.json", folder / name
+    market, warehouse = work / "market", work / "honest" / WAREHOUSE
+    found = json.loads(kept.read_text()) if kept.exists() else {}
+    if not found:
         shutil.rmtree(work, ignore_errors=True)
-        market = write_market(work / "market", seed=seed, workers=workers, **size)
-        warehouse = Builder(workers=workers).build(market, work / "honest", HONEST)
+        write_market(market, seed=seed, workers=workers, **size)
+        Builder(workers=workers).build(market, work / "honest", HONEST)
         found = {"honest": [as_json(series(warehouse, market, horizon)) for horizon in HORIZONS], "leaks": {}}
-        for leak, (settings, select) in LEAKS.items() if leaks else ():
+        kept.write_text(json.dumps(found))
+        say(f"exam: {name} marked")
+    for leak in LEAKS if leaks else ():
+        if leak not in found["leaks"]:
+            settings, select = LEAKS[leak]
+            shutil.rmtree(work / "leak", ignore_errors=True)
             (work / "leak").mkdir()
-            shutil.copyfile(warehouse, work / "leak" / warehouse.name)
+            shutil.copyfile(warehouse, work / "leak" / WAREHOUSE)
             leaking = Builder(workers=workers, settings=settings).build(market, work / "leak", select)
             found["leaks"][leak] = as_json(series(leaking, market, 5))
-            shutil.rmtree(work / "leak")
-        kept.write_text(json.dumps(found))
-        shutil.rmtree(work)
-        say(f"exam: {name} marked")
-    found = json.loads(kept.read_text())
+            kept.write_text(json.dumps(found))
+            say(f"exam: {name} marked with {leak} let in")
+    shutil.rmtree(work, ignore_errors=True)
     honest = [from_json(values) for values in found["honest"]]
     return Sitting({s.horizon: s for s in honest}, {leak: from_json(s) for leak, s in found["leaks"].items()})
 

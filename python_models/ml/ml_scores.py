@@ -6,7 +6,7 @@ from kairos.scoring import score_folds
 
 def model(dbt, session):
     return score_folds(
-        fits=dbt.ref("ml_fits"),
+        fits=dbt.ref("ml_served_fits"),
         panel=dbt.ref("ml_panel"),
         specs=dbt.ref("alpha_specs"),
         kept=Kept.of_this_build("scores"),

@@ -22,7 +22,7 @@ served as (
         fits.fit_id,
         fits.train_end_date
     from dates
-    inner join {{ ref('ml_fits') }} as fits on dates.as_of_date >= fits.effective_date
+    inner join {{ ref('ml_served_fits') }} as fits on dates.as_of_date >= fits.effective_date
     qualify row_number() over (
         partition by dates.as_of_date, fits.alpha_name order by fits.effective_date desc
     ) = 1

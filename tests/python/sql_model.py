@@ -1,7 +1,9 @@
-"""Run one SQL model of the project, or SQL with its macros, on tables of the test's own: refs become table names."""
+"""Run one SQL model of the project, or SQL with its macros, on tables of the test's own: refs become table names,
+sources <source>__<name>."""
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from pathlib import Path
 
@@ -22,6 +24,8 @@ def rendered(sql: str, **overrides) -> str:
     values = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | overrides
     return template(sql).render(
         ref=lambda name: name,
+        source=lambda source, name: f"{source}__{name}",
+        run_started_at=dt.datetime(2024, 1, 2),
         var=lambda name: values[name],
         env_var=lambda _, default: default,
         config=lambda **_: "",
