@@ -93,7 +93,8 @@ class Warehouse:
                 ),
                 "ml_panel": pd.DataFrame({"as_of_date": [CALENDAR[LAST]]}),
                 "ml_fold_quality": pd.DataFrame(
-                    {"alpha_name": ["good"], "fold_id": [CALENDAR[150].isoformat()], "ic": 0.1, "rank_ic": 0.2, "dates": 9}
+                    [("good", CALENDAR[150].isoformat(), 0.1, 0.2, 9)],
+                    columns=["alpha_name", "fold_id", "ic", "rank_ic", "dates"],
                 ),
             }.items():
                 connection.register("frame", frame)
@@ -153,7 +154,11 @@ def test_a_build_registers_each_fit_once_and_counts_versions_on(built):
     built.build()
     assert len(built.sql("from ml_registry_events")) == 6
     built.build(code="other")
-    assert built.statuses("good") == {k: "retired" for k in (1, 2, 3)} | {4: "superseded", 5: "superseded", 6: "active"}
+    assert built.statuses("good") == dict.fromkeys((1, 2, 3), "retired") | {
+        4: "superseded",
+        5: "superseded",
+        6: "active",
+    }
     numbers = [number for (number,) in built.sql("select event_number from ml_registry_events order by 1")]
     assert numbers == list(range(1, 13))
 
