@@ -62,7 +62,7 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
     known = sorted(row["feature_name"] for row in rows_of(feature_sets) if row["feature_set"] == RAW_FEATURES)
     features = Features.read(panel, grid, thin, known) if set(known) <= set(panel.columns) else None
     returns = {horizon: grid.returns(labels, horizon) for horizon in sorted(settings["label_horizons"])}
-    pieces = []
+    pieces, kept = [], {(horizon, is_own): Kept() for horizon in returns for is_own in (True, False)}
     for name, own in judged:
         scores = grid.matrix(alphas, name)
         steady = steadiness(scores, fewest)
@@ -73,10 +73,10 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
             }
         for horizon, realized in returns.items():
             if horizon not in own:
-                columns = coefficients(scores[thin], realized[thin], fewest)
+                columns = coefficients(scores[thin], realized[thin], fewest, kept[horizon, False])
                 pieces.append(_piece(grid, thin, name, horizon, EVERY_SESSIONS, columns))
                 continue
-            columns = coefficients(scores, realized, fewest) | steady
+            columns = coefficients(scores, realized, fewest, kept[horizon, True]) | steady
             for column, residuals in left.items():
                 columns[column] = np.full(len(scores), np.nan)
                 if residuals is not None:
@@ -174,17 +174,33 @@ def residuals_of_one(scores: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
     return left
 
 
-def coefficients(scores: np.ndarray, realized: np.ndarray, fewest: int) -> dict[str, np.ndarray]:
+class Kept:
+    """The ranks of the last matrix ranked: most alphas score the same names, and their returns rank alike."""
+
+    def __init__(self):
+        self._both = self._ranks = np.empty((0, 0))
+
+    def ranks(self, realized: np.ndarray, both: np.ndarray) -> np.ndarray:
+        """centred_ranks() of realized (dates, names), of which `both` says where it is not NaN. One matrix per Kept."""
+        if not np.array_equal(self._both, both):
+            self._both, self._ranks = both, centred_ranks(realized)
+        return self._ranks
+
+
+def coefficients(
+    scores: np.ndarray, realized: np.ndarray, fewest: int, kept: Kept | None = None
+) -> dict[str, np.ndarray]:
     """Per date of two matrices (dates, names) with NaN: names, ic, rank_ic, hit_rate, quantile_spread, each (dates,).
 
     hit_rate: of the names that are at neither median, the share on the same side of both. quantile_spread: mean
     realized of the best fifth by score minus that of the worst. A date with fewer than `fewest` names has 0 names.
+    kept: of the calls with these `realized`; without one nothing is kept.
     """
     both = ~(np.isnan(scores) | np.isnan(realized))
     both &= (both.sum(axis=1) >= fewest)[:, None]
     names = both.sum(axis=1)
     x, y = np.where(both, scores, np.nan), np.where(both, realized, np.nan)
-    x_ranks, y_ranks = centred_ranks(x), centred_ranks(y)
+    x_ranks, y_ranks = centred_ranks(x), (kept or Kept()).ranks(y, both)
     sides = np.sign(x_ranks) * np.sign(y_ranks)
     best, worst = best_fifth(x_ranks, names), best_fifth(-x_ranks, names)
     return {
@@ -230,19 +246,24 @@ def steadiness(scores: np.ndarray, fewest: int) -> dict[str, np.ndarray]:
 
 def centred_ranks(values: np.ndarray) -> np.ndarray:
     """Twice the average rank of each value in its row (dates, names) minus the count plus 1; int64, 0 for NaN."""
+    rows, width = values.shape
     order = np.argsort(values, axis=1)  # NaN come last; the order of ties does not matter
-    ordered = np.take_along_axis(values, order, axis=1)
-    position = np.arange(1, values.shape[1] + 1)
-    is_first = np.ones(values.shape, dtype=bool)
-    is_first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    is_last = np.ones(values.shape, dtype=bool)
-    is_last[:, :-1] = is_first[:, 1:]
-    first = np.maximum.accumulate(np.where(is_first, position, 0), axis=1)
-    last = np.minimum.accumulate(np.where(is_last, position, position[-1])[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty(values.shape, dtype=np.int64)
-    np.put_along_axis(ranks, order, first + last, axis=1)
+    order += (np.arange(rows) * width)[:, None]
+    ordered = values.ravel()[order]
+    is_tied = ordered[:, 1:] == ordered[:, :-1]
+    first = last = np.broadcast_to(np.arange(1, width + 1), values.shape)
+    if is_tied.any():
+        starts, ends = np.ones(values.shape, dtype=bool), np.ones(values.shape, dtype=bool)
+        starts[:, 1:], ends[:, :-1] = ~is_tied, ~is_tied
+        first = np.maximum.accumulate(np.where(starts, first, 0), axis=1)
+        last = np.minimum.accumulate(np.where(ends, last, width)[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty(rows * width, dtype=np.int64)
+    ranks[order] = first + last
+    ranks = ranks.reshape(values.shape)
     present = ~np.isnan(values)
-    return np.where(present, ranks - (present.sum(axis=1) + 1)[:, None], 0)
+    ranks -= (present.sum(axis=1) + 1)[:, None]
+    ranks *= present
+    return ranks
 
 
 def best_fifth(ranks: np.ndarray, names: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 {#- The mean of the columns <member>_rank by the weights <ensemble>__<member>, whose absolute values sum to 1; a negative
     weight counts the rank from the other end. NULL where members with less than <ensemble>__needed of the weight have a
     rank. The sum has one order, that of members.
-    Example: {{ "{{ weighted_rank('ml_alpha_blend_long', var('ensembles')) }}" }} -#}
+    Example: {{ "{{ weighted_rank('ml_alpha_blend_long', var('blended')) }}" }} -#}
 {% macro weighted_rank(ensemble, members) -%}
     case
         when (

@@ -7,6 +7,7 @@
 {%- set members = var('active_alphas') + ['alpha_v8'] %}
 {%- set ensembles = var('ensembles') %}
 {%- set blends = var('blends') %}
+{%- set blended = var('blended') %}
 
 with
 
@@ -66,7 +67,7 @@ wide_weights as (
         spans.regime,
         {%- for ensemble in ensembles + blends %}
         max(weights.needed_share) filter (where weights.ensemble_name = '{{ ensemble }}') as {{ ensemble }}__needed,
-        {%- for member in (members if ensemble in ensembles else ensembles) %}
+        {%- for member in (members if ensemble in ensembles else blended) %}
         coalesce(max(weights.weight) filter (where weights.slot = '{{ ensemble }}__{{ member }}'), 0)
             as {{ ensemble }}__{{ member }},
         {%- endfor %}
@@ -87,8 +88,17 @@ weighed as (
         {%- for ensemble in ensembles %}
         {{ weighted_rank(ensemble, members) }} as {{ ensemble }},
         {%- endfor %}
-        learned_ranked.*,
-        wide_weights.* exclude (effective_date, regime, member_weights)
+        {%- for alpha in members %}
+        learned_ranked.{{ alpha }},
+        {%- endfor %}
+        {%- for blend in blends %}
+        wide_weights.{{ blend }}__needed,
+        {%- for ensemble in blended %}
+        wide_weights.{{ blend }}__{{ ensemble }},
+        {%- endfor %}
+        {%- endfor %}
+        learned_ranked.as_of_date,
+        learned_ranked.security_id
     from learned_ranked
     left join periods on learned_ranked.as_of_date = periods.as_of_date
     left join wide_weights
@@ -98,13 +108,13 @@ weighed as (
 
 ),
 
-{{ percentile_ranks('weighed', ensembles) }}
+{{ percentile_ranks('weighed', blended) }}
 
-blended as (
+mixed as (
 
     select
         {%- for blend in blends %}
-        {{ weighted_rank(blend, ensembles) }} as {{ blend }},
+        {{ weighted_rank(blend, blended) }} as {{ blend }},
         {%- endfor %}
         *
     from weighed_ranked
@@ -118,5 +128,5 @@ select
     {{ alpha }},
     {%- endfor %}
     alpha_v8
-from blended
+from mixed
 order by as_of_date, security_id

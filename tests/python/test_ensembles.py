@@ -90,7 +90,12 @@ def warehouse():
         replaced = f"replace ({', '.join(f'{c}::date as {c}' for c in dates)})" if dates else ""
         connection.execute(f"create table {name} as select * {replaced} from frame")
     sql_model.run(connection, "ml/ml_ensemble_weights")
-    lists = {"active_alphas": MEMBERS, "ensembles": [*ENSEMBLES, "dead"], "blends": ["blend"]}
+    lists = {
+        "active_alphas": MEMBERS,
+        "ensembles": [*ENSEMBLES, "dead"],
+        "blends": ["blend"],
+        "blended": ["mean", "expert"],
+    }
     sql_model.run(connection, "ml/ml_alphas", **lists)
     return connection
 

@@ -216,7 +216,9 @@ def test_ensembles_match_the_seed():
     alphas = {row["alpha_name"] for row in _rows("alpha_specs")} | {"alpha_v8"}
     members = _rows("ensemble_members")
     assert {row["ensemble_name"] for row in members} == set(seed)
-    wrong = [r for r in members if r["member"] not in (ensembles if r["ensemble_name"] in blends else alphas)]
+    blended = {row["member"] for row in members if row["ensemble_name"] in blends}
+    assert set(PROJECT["vars"]["blended"]) == blended <= ensembles
+    wrong = [r for r in members if r["member"] not in (blended if r["ensemble_name"] in blends else alphas)]
     assert not wrong
     assert all(float(row["weight"]) > 0 for row in members)
     assert "alpha_v8" not in {r["member"] for r in members if seed[r["ensemble_name"]] not in ("fixed", "blend")}
