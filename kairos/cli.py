@@ -243,7 +243,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_arguments(exporting)
     exporting.set_defaults(run=export.main)
 
-    fitted = commands.add_parser("models", help="export: a fit as its library's own file, with its medians")
+    fitted = commands.add_parser("models", help="list, promote, rollback: versions of fits; export: a fit as a file")
     models_cli.add_arguments(fitted)
 
     commands.add_parser("publish", help="publish the marts of the warehouse for BI").set_defaults(run=_publish)

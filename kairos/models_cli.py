@@ -14,6 +14,8 @@ from kairos.backtest.adhoc import open_warehouse
 from kairos.errors import MarketError, SpecError
 
 FOLDER = "exports/models"
+# The fits that serve, those that were promoted or rolled back to by hand among them.
+NEWEST_LAST = "select alpha_name, fold_id, effective_date from ml.ml_served_fits order by effective_date"
 
 
 def export_fit(warehouse: Path, alpha_name: str, fold_id: str | None, folder: Path) -> list[Path]:
@@ -54,9 +56,9 @@ def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any
     """The row of ml_fits."""
     with open_warehouse(warehouse) as connection:
         try:
-            fits = connection.sql("select alpha_name, fold_id, effective_date from ml.ml_fits").fetchall()
+            fits = connection.sql(NEWEST_LAST).fetchall()
         except duckdb.CatalogException as error:
-            raise MarketError(f"{warehouse} has no table ml.ml_fits. Run make build first.") from error
+            raise MarketError(f"{warehouse} has no table ml.ml_served_fits. Run make build first.") from error
         folds = {fold: effective for alpha, fold, effective in fits if alpha == alpha_name}
         if not folds:
             names = ", ".join(sorted({alpha for alpha, *_ in fits})) or "none"
@@ -67,7 +69,8 @@ def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any
         fold = fold_id or max(folds, key=lambda name: (folds[name], name))
         if fold not in folds:
             raise SpecError(f"{alpha_name} has no fit of fold {fold_id!r}; its folds: {', '.join(sorted(folds))}.")
-        question = "select * from ml.ml_fits where alpha_name = $1 and fold_id = $2"
+        question = """select * from ml.ml_served_fits where alpha_name = $1 and fold_id = $2
+            order by effective_date desc limit 1"""
         return connection.sql(question, params=[alpha_name, fold]).to_arrow_table().to_pylist()[0]
 
 
@@ -111,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     export = actions.add_parser("export", help="a fit as its library's own file, with its medians as JSON beside it")
     export.add_argument("alpha", help="the alpha, for example ml_alpha_ridge_20d")
-    export.add_argument("--fold", help="its fold_id (ml.ml_fits), default the newest")
+    export.add_argument("--fold", help="its fold_id (ml.ml_fits), default that of the fit that serves the newest dates")
     export.add_argument("--out", type=Path, help=f"folder, default {FOLDER}")
     export.set_defaults(run=_export)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -33,7 +34,7 @@ ALPHAS = {
 
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory) -> dict:
-    """A warehouse with nothing but ml_fits, and the panel and scores it goes with."""
+    """A warehouse with nothing but ml_served_fits, and the panel and scores it goes with."""
     with pytest.MonkeyPatch.context() as one_process:
         one_process.setenv("KAIROS_WORKERS", "1")
         return learn(tmp_path_factory.mktemp("warehouse") / "kairos.duckdb")
@@ -51,9 +52,10 @@ def learn(warehouse: Path) -> dict:
         made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in NAMES}))
         is_first = family == "lightgbm"
         made["connection"].execute(
-            ("create table built.ml.ml_fits as" if is_first else "insert into built.ml.ml_fits") + " from fitted"
+            ("create table built.ml.ml_served_fits as" if is_first else "insert into built.ml.ml_served_fits")
+            + " from fitted"
         )
-    fits = made["connection"].sql("from built.ml.ml_fits")
+    fits = made["connection"].sql("from built.ml.ml_served_fits")
     scores = score_folds(fits, made["panel"], made["specs"]).to_pandas()
     made["connection"].execute("detach built")
     return {"warehouse": warehouse, "panel": market["panel"].to_pandas(), "scores": scores, "days": market["days"]}
@@ -126,6 +128,21 @@ def test_the_newest_fold_is_exported_or_the_one_that_is_named(learned, exported,
     assert exported("d_xgboost")[0]["fold_id"] == learned["days"][STARTS[1]].isoformat()
 
 
+def test_a_fit_that_was_chosen_by_hand_is_the_one_that_serves(learned, tmp_path, monkeypatch):
+    """A version of an earlier fold, promoted from a later session on, is what goes out without --fold."""
+    warehouse = tmp_path / "promoted.duckdb"
+    shutil.copyfile(learned["warehouse"], warehouse)
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute(
+            """insert into ml.ml_served_fits select * replace (date '2030-01-02' as effective_date)
+            from ml.ml_served_fits where alpha_name = 'a_ridge' order by effective_date limit 1"""
+        )
+    monkeypatch.setenv("KAIROS_DB", str(warehouse))
+    assert main(["models", "export", "a_ridge", "--out", str(tmp_path)]) == 0
+    told = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert (told["fold_id"], told["effective_date"]) == (learned["days"][STARTS[0]].isoformat(), "2030-01-02")
+
+
 def test_quantiles_are_a_file_each(exported):
     told, files = exported("g_lightgbm_quantile")
     assert [file.name.rsplit("_", 1)[1] for file in files] == ["q10.txt", "q50.txt", "q90.txt"]
@@ -151,4 +168,4 @@ def test_a_warehouse_without_fits_says_what_to_do(tmp_path, monkeypatch, capsys)
     assert "there is no warehouse. Run make build first" in capsys.readouterr().err
     duckdb.connect(str(tmp_path / "kairos.duckdb")).close()
     assert main(["models", "export", "a_ridge"]) == 1
-    assert "has no table ml.ml_fits. Run make build first" in capsys.readouterr().err
+    assert "has no table ml.ml_served_fits. Run make build first" in capsys.readouterr().err
