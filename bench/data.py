@@ -178,6 +178,7 @@ def write(folder: Path, securities: int, years: int, seed: int = 7) -> None:
     filed = statements(rng, panel["security_id"].unique(), sessions)
     owned = owners(rng, panel["security_id"].unique(), sessions)
     number = "nullif({0}, 'nan'::double) as {0}"
+    (folder / "source.duckdb").unlink(missing_ok=True)
     with duckdb.connect(str(folder / "source.duckdb")) as con:
         con.register("panel", panel)
         con.register("filed", filed)

@@ -102,7 +102,7 @@ def fingerprints(con: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str,
 def measure(folder: Path, securities: int, years: int, rounds: int, threads: int) -> dict:
     """Seconds in full and for a day, after both have given the same rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "source.duckdb").exists():
+    if not (folder / f"{data.TABLES[-1]}.parquet").exists():
         data.write(folder, securities, years)
     shutil.copyfile(folder / "source.duckdb", folder / "work.duckdb")
     with in_sql.connect(folder / "work.duckdb", threads) as con:
