@@ -45,7 +45,7 @@ CUTS = (AFTER_TEST_START, IN_SEASON)
 MUST_COMPARE = (
     *("int_prices", "int_returns", "int_universe", "features", "feature_coverage"),
     *("feat_cross_asset", "feat_temporal", "fct_feature_coverage"),
-    *("ml_panel", "ml_folds", "ml_fits", "ml_predictions", "ml_alphas", "ml_alpha_quality"),
+    *("ml_panel", "ml_folds", "ml_fits", "ml_predictions", "ml_alphas", "ml_alpha_quality", "ml_ensemble_weights"),
     *("pf_scores", "pf_target_weights", "pf_orders", "pf_trades", "pf_holdings", "pf_backtest_days"),
     *("fct_signals", "fct_alphas", "fct_weights", "fct_trades", "fct_holdings", "fct_backtest_days"),
 )
