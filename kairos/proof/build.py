@@ -83,6 +83,11 @@ class Builder:
         environment = self._environment(target / "market", target)
         return [result.node for result in self._invoke(arguments, environment, self.parsed).results]
 
+    def selected(self, select: Sequence[str]) -> list[str]:
+        """Names of the models that selectors choose."""
+        arguments = ["list", "--resource-type", "model", "--output", "name", "--select", *select]
+        return self._invoke(arguments, self._environment(self.project / "market", self.project), self.parsed)
+
     def unit_tests(self, market: Path, work: Path, names: Sequence[str]) -> dict[str, str]:
         """Run dbt's unit tests by name and return what each said: pass, fail or error.
 

@@ -7,6 +7,7 @@ import pytest
 
 from kairos.demo import sittings
 from kairos.demo.exam import REFERENCE, TRUTH, Series
+from kairos.proof.build import Builder
 from kairos.statistics import newey_west_error
 
 DATES = np.arange("2021-12-20", "2022-01-09", dtype="datetime64[D]")
@@ -57,3 +58,12 @@ def test_tables_hold_every_score_leak_and_year():
     nulls = sittings.nulls_table(list(two.values()))
     assert TRUTH not in nulls
     assert nulls.count("| alpha |") == 2
+
+
+def test_what_is_built_under_a_leak_has_been_built_before(builder: Builder):
+    """A selection that takes a model along whose parents the honest build left out would fail half an hour later."""
+    honest = set(builder.selected(sittings.HONEST))
+    for _, select in sittings.LEAKS.values():
+        again = set(builder.selected(select))
+        assert again
+        assert again <= honest, again - honest
