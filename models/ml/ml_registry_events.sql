@@ -13,8 +13,7 @@ kept as (
 
 last_numbers as (
 
-    select
-        coalesce(max(event_number), 0) as event_number
+    select coalesce(max(event_number), 0) as event_number
 
     from kept
 

@@ -1,8 +1,8 @@
-{#- Which fit serves from which date on: each scheduled fit from its fold's test start, each one promoted or rolled back to
-    by hand from the session after the market's last date of that day. A date is served by the row with the newest
+{#- Which fit serves from which date on: each scheduled fit from its fold's test start, each one promoted or rolled back
+    to by hand from the session after the market's last date of that day. A date is served by the row with the newest
     effective_date not after it; of two of one day the one made by hand, of those the last.
-    Grain: one row per (alpha_name, effective_date). Source: ml_fits, the state's registry. A fit chosen by hand is served
-    as it was then, from the copy the state keeps: code or data that have changed since do not change it. -#}
+    Grain: one row per (alpha_name, effective_date). Source: ml_fits, the state's registry. A fit chosen by hand is
+    served as it was then, from the copy the state keeps: code or data that have changed since do not change it. -#}
 
 {{ config(materialized='view') }}
 

@@ -161,7 +161,8 @@ def dump(warehouse: Path, layers: tuple[str, ...]) -> dict[str, bytes]:
             f" current_database() and table_schema in {layers} order by 1"
         ).fetchall()
         for (name,) in relations:
-            volatile = [c for c in con.sql(f"from {name}").columns if c.endswith(VOLATILE)]
+            # what the state adds says in which load it did: no mart shows it
+            volatile = [c for c in con.sql(f"from {name}").columns if c.endswith((*VOLATILE, "first_seen_at"))]
             columns = f"* exclude ({', '.join(volatile)})" if volatile else "*"
             buffer = io.BytesIO()
             pq.write_table(con.sql(f"select {columns} from {name} order by all").to_arrow_table(), buffer)
