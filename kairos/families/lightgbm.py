@@ -36,6 +36,8 @@ class LightGBM(Family):
         "subsample": 0.8,
         "colsample_bytree": 0.8,
         "min_child_samples": 100,
+        "max_depth": -1,
+        "reg_alpha": 0.0,
         "reg_lambda": 1.0,
         "max_bin": 255,
     }
@@ -57,6 +59,8 @@ class LightGBM(Family):
             "bagging_freq": 1,
             "feature_fraction": params["colsample_bytree"],
             "min_data_in_leaf": params["min_child_samples"],
+            "max_depth": params["max_depth"],
+            "lambda_l1": params["reg_alpha"],
             "lambda_l2": params["reg_lambda"],
             "max_bin": params["max_bin"],
             "seed": seed,

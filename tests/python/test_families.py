@@ -158,6 +158,7 @@ def test_every_parameter_changes_the_fit(name):
         "colsample_bytree": 0.5,
         "min_child_weight": 40,
         "min_child_samples": 20,
+        "reg_alpha": 50.0,
         "reg_lambda": 50.0,
         "max_bin": 16,
         "alpha": 0.01,
