@@ -70,10 +70,7 @@ def write_market(
     if out.exists() and not out.is_dir():
         raise SpecError(f"{out} is a file. Name a folder for the demo market.")
     if out.exists() and any(out.iterdir()) and not (out / TRUTH).exists():
-        raise SpecError(
-            f"{out} holds files that are not a demo market ({min(p.name for p in out.iterdir())} among them). "
-            "Choose another --out, or move them away."
-        )
+        _refuse_strangers(out, _files_of(out))
     drawn = _world(securities, years, seed, signal)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -84,11 +81,25 @@ def write_market(
         tasks = [Task(securities, years, seed, signal, k, parts) for k in range(len(drawn.chunks))]
         _write(drawn, tasks, written, workers)
         if out.exists():
+            _refuse_strangers(out, _files_of(out) - _files_of(written))
             out.rename(scratch / "replaced")
         written.rename(out)
     finally:
         _remove(scratch)
     return out
+
+
+def _files_of(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _refuse_strangers(out: Path, strangers: set[str]) -> None:
+    """Files that are not a demo market's are somebody's."""
+    if strangers:
+        raise SpecError(
+            f"{out} holds {len(strangers)} files that are not a demo market's ({min(strangers)} among them) and would be "
+            "lost. Choose another --out, or move them away."
+        )
 
 
 def _remove(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """All sittings of the exam: the tables of docs/exam.md, from markets written and warehouses built for them.
 
-`python -m kairos.demo.sittings FOLDER` takes half an hour on two cores. Each sitting leaves its series in FOLDER, and a
+`python -m kairos.demo.sittings FOLDER` takes an hour of two cores. Each sitting leaves its series in FOLDER, and a
 run that finds them there goes on with the next one; markets and warehouses are deleted when they have been marked.
 """
 

@@ -78,6 +78,13 @@ def test_a_folder_of_the_users_own_is_not_replaced(tmp_path):
     with pytest.raises(SpecError, match=r"prices\.csv"):
         write_market(own, 10, 1)
     assert (own / "prices.csv").read_text() == "mine"
+    market = write_market(tmp_path / "demo", 10, 1)
+    (market / "mine").mkdir()
+    (market / "mine/prices.csv").write_text("mine")
+    with pytest.raises(SpecError, match=r"holds 1 files .*mine/prices\.csv"):
+        write_market(market, 10, 1)
+    assert (market / "mine/prices.csv").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     (tmp_path / "file").write_text("")
     with pytest.raises(SpecError, match="is a file"):
         write_market(tmp_path / "file", 10, 1)
