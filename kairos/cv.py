@@ -41,7 +41,7 @@ from kairos.panel import PanelFiles, write_panel
 from kairos.progress import Progress
 from kairos.statistics import newey_west_error
 
-LABEL = re.compile(r"fwd_return_(\d+)d")
+LABEL = re.compile(r"fwd_return_([1-9]\d*)d")
 # Columns that look forward: never a factor.
 FORWARD = ("fwd_", "outperform_", "updown_", "label_", "net_logret", "realized_", "matured_")
 # Names with a score and a label below which a date has no IC.
@@ -113,7 +113,7 @@ class MLDataset:
 
 def read_panel(path: Path) -> pa.Table:
     """A panel's file, Parquet or CSV. Raises PanelError when it is not there or cannot be read."""
-    if not path.exists():
+    if not path.is_file():
         raise PanelError(f"{path}: there is no such file. Name a Parquet or CSV panel with --panel.")
     try:
         return pyarrow.csv.read_csv(path) if path.suffix.lower() == ".csv" else pq.read_table(path)
@@ -160,6 +160,11 @@ def run_time_series_cv(
         raise SpecError(
             f"Family '{family.name}' does {', '.join(family.tasks)}; a forward return needs regression. Name a family"
             " that does it, for example ridge."
+        )
+    if experiment.entry_lag < 0:
+        raise PanelError(
+            f"The entry lag is 0 sessions or more, asked for: {experiment.entry_lag}. A return that begins before its"
+            " row would reach into the block it is judged on. Correct --entry-lag."
         )
     params = family.typed_params({name: str(value) for name, value in model.params.items()}, "--param")
     dataset = prepare_ml_dataset(panel, experiment)
@@ -302,13 +307,16 @@ def _check_keys(table: pa.Table) -> None:
 
 def _label(table: pa.Table, asked: str | None) -> str:
     """The column that is learned."""
-    there = [name for name in table.column_names if LABEL.fullmatch(name)]
+    numeric = pa.types.is_floating, pa.types.is_integer
+    named = [field for field in table.schema if LABEL.fullmatch(field.name)]
+    there = [field.name for field in named if any(is_kind(field.type) for is_kind in numeric)]
     if asked is None and len(there) == 1:
         return there[0]
     if asked in there:
         return asked
     cure = "Name one with --label." if there else "Add it: the return of the h days after the row, fwd_return_20d."
-    rule = f"The label must be a column of the panel called fwd_return_<h>d; asked for: {asked or 'the only one'}"
+    rule = "The label must be a column of the panel called fwd_return_<h>d, of numbers; asked for: "
+    rule += asked or "the only one"
     raise PanelError(f"{rule}; found: {', '.join(there) or 'none'}. {cure}")
 
 

@@ -38,8 +38,8 @@ def importances(fits, panel, labels, specs, settings: dict[str, Any]) -> pa.Tabl
     """One row per fit and feature: schemas.IMPORTANCES ordered by alpha_name, fold_id, feature_name.
 
     Arguments are DuckDB relations ml_fits, ml_panel, labels, alpha_specs; settings: min_cross_section. The test window
-    of a fit is what it has served so far, on every fifth session. Contributions need no label; the rest is of the rows
-    whose return over the alpha's horizon is known, and NULL where there are none.
+    of a fit is what its schedule has it serve so far, on every fifth session. Contributions need no label; the rest is
+    of the rows whose return over the alpha's horizon is known, and NULL where there are none.
     """
     horizons = {spec["alpha_name"]: spec["horizon_days"] for spec in rows_of(specs)}
     served = sorted(rows_of(fits), key=lambda fit: (fit["alpha_name"], fit["effective_date"]))

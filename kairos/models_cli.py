@@ -144,10 +144,8 @@ def _list(args: argparse.Namespace) -> int:
     widths = [max(len(line[k]) for line in cells) for k in range(len(shown))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    built = {(row["alpha_name"], row["fit_id"], row["served_from_date"]) for row in rows}
-    for event in registry.events(machine.state_dir()):
-        chosen = event["alpha_name"], event["fit_id"], event["effective_date"]
-        if event["event"] != "register" and args.alpha in (None, event["alpha_name"]) and chosen not in built:
+    for event in registry.pending(machine.warehouse(), machine.state_dir()):
+        if args.alpha in (None, event["alpha_name"]):
             print(f"{event['event']} of {event['alpha_name']} to version {event['version']}: {event['why']}")
     return 0
 
@@ -169,6 +167,6 @@ def _rollback(args: argparse.Namespace) -> int:
 def _said(choice: registry.Choice) -> int:
     print(
         f"{choice.alpha_name}: version {choice.version} serves from {choice.effective_date} on"
-        f" ({choice.event}). The next build scores with it."
+        f" ({choice.event}), until a newer scheduled fit does. The next build scores with it."
     )
     return 0

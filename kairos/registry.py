@@ -13,6 +13,7 @@ import fcntl
 import getpass
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import duckdb
 
 from kairos import state
 from kairos.backtest.adhoc import open_warehouse
-from kairos.errors import MarketError, RegistryError
+from kairos.errors import MarketError, RegistryError, StateError
 
 _VERSIONS = """
 select alpha_name, version, fit_id, fold_id, status, effective_date, served_from_date, rank_ic, gate_result, age_days,
@@ -105,12 +106,32 @@ def rollback(
 
 
 def events(place: Path) -> list[dict[str, Any]]:
-    """All events of the state in their order, those that no build has seen yet too."""
+    """All events of the state in their order, those that no build has seen yet too.
+
+    Raises StateError for files that cannot be read.
+    """
     with duckdb.connect() as connection:
-        connection.execute("create schema raw")
-        for statement in state.statements(place):
-            connection.execute(statement)
-        return connection.sql("from raw.state__registry_events order by event_number").to_arrow_table().to_pylist()
+        try:
+            connection.execute("create schema raw")
+            connection.execute(state.view(place, "registry_events"))
+            found = connection.sql("from raw.state__registry_events order by event_number").to_arrow_table()
+        except duckdb.Error as error:
+            raise StateError(
+                f"{place / 'registry_events'}: cannot be read ({error}). Restore the file from a backup, or move it"
+                " away; its events are then no longer counted."
+            ) from error
+    return found.to_pylist()
+
+
+def pending(warehouse: Path, place: Path) -> list[dict[str, Any]]:
+    """Choices by hand that the warehouse was built without."""
+    built = _last_event(warehouse)
+    return [event for event in events(place) if event["event_number"] > built]
+
+
+def _last_event(warehouse: Path) -> int:
+    with open_warehouse(warehouse) as connection:
+        return connection.sql("select coalesce(max(event_number), 0) from ml.ml_registry_events").fetchall()[0][0]
 
 
 def _serving(warehouse: Path, place: Path, own: list[dict[str, Any]]) -> str | None:
@@ -143,13 +164,11 @@ def _choose(
     if _serving(warehouse, place, own) == row["fit_id"]:
         raise RegistryError(f"Version {row['version']} of {row['alpha_name']} already serves: nothing to do.")
     _keep_fit(warehouse, place, row)
-    with open_warehouse(warehouse) as connection:
-        built = connection.sql("select coalesce(max(event_number), 0) from ml.ml_registry_events").fetchall()[0][0]
     said = {name: row[name] for name in ("alpha_name", "fit_id", "fold_id", "version", "gate_result")} | {
-        "event_number": max([built, *(event["event_number"] for event in events(place))]) + 1,
+        "event_number": max([_last_event(warehouse), *(event["event_number"] for event in events(place))]) + 1,
         "event": event,
         "effective_date": _next_session(warehouse),
-        "who": who or getpass.getuser(),
+        "who": who or _user(),
         "why": why.strip(),
         "first_seen_at": dt.datetime.now(dt.UTC).replace(tzinfo=None),
     }
@@ -160,6 +179,14 @@ def _choose(
         connection.execute(f"create table said as select {values}", said)
         _write(connection.table("said"), state.folder(place, "registry_events") / f"{name}.parquet")
     return Choice(row["alpha_name"], row["version"], event, said["effective_date"])
+
+
+def _user() -> str:
+    """The user's name, or the number where there is no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _keep_fit(warehouse: Path, place: Path, row: dict[str, Any]) -> None:

@@ -43,8 +43,8 @@ def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
     features = sorted({name for fit in served for name in fit["feature_names"]})
     if missing := [name for name in features if name not in panel.columns]:
         raise SpecError(
-            f"A fit that serves needs {', '.join(missing)}, which ml_panel no longer has: it was promoted before its "
-            "alpha's feature set changed. Roll it back (kairos models rollback) or name the features in a set again."
+            f"A fit that serves or served needs {', '.join(missing)}, which ml_panel no longer has: it was chosen by "
+            "hand before its alpha's feature set changed. Name the features in the set of an active alpha again."
         )
     with executor.shared_folder() as folder:
         first = min(fit["effective_date"] for fit in served)

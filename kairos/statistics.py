@@ -43,8 +43,8 @@ def block_bootstrap_means(series: np.ndarray, block: int, draws: int, seed: int)
 def bootstrap_interval(series: np.ndarray, overlap: int, draws: int = 1000, seed: int = 7) -> tuple[float, float]:
     """The 2.5% and 97.5% quantiles of block_bootstrap_means().
 
-    overlap: positions whose values are correlated by construction. A block is twice as long, or the cube root of the
-    series' length where that is more, and never longer than the series.
+    overlap: positions whose values are correlated by construction. A block is twice as long less one, or the cube root
+    of the series' length where that is more, and never longer than the series.
     """
     block = min(len(series), max(2 * overlap - 1, round(len(series) ** (1 / 3))))
     low, high = np.quantile(block_bootstrap_means(series, block, draws, seed), [0.025, 0.975])

@@ -58,8 +58,9 @@ def fold_quality(alphas, quality, folds, specs, labels, sessions, costs, setting
     """Each fold's test window so far: schemas.FOLD_QUALITY ordered by alpha_name, fold_id.
 
     Relations: ml_alphas__learned, ml_alpha_quality__learned, ml_folds, alpha_specs, labels, int_sessions, costs;
-    settings: entry_lag_sessions. A date belongs to the fold whose fit served it. Coefficients are those of the alpha's
-    own horizon on matured dates; the rest is the signal alone, see signal_book().
+    settings: entry_lag_sessions. A date belongs to the fold whose test window it lies in, also where a fit chosen by
+    hand served it. Coefficients are those of the alpha's own horizon on matured dates; the rest is the signal alone,
+    see signal_book().
     """
     grid = Grid(alphas, sessions, int(settings["entry_lag_sessions"]))
     if not len(grid.dates):

@@ -97,8 +97,8 @@ def _refuse_strangers(out: Path, strangers: set[str]) -> None:
     """Files that are not a demo market's are somebody's."""
     if strangers:
         raise SpecError(
-            f"{out} holds {len(strangers)} files that are not a demo market's ({min(strangers)} among them) and would be "
-            "lost. Choose another --out, or move them away."
+            f"{out} holds {len(strangers)} files that are not a demo market's ({min(strangers)} among them) and would "
+            "be lost. Choose another --out, or move them away."
         )
 
 

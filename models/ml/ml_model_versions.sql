@@ -22,6 +22,18 @@ specs as (
 
 ),
 
+-- by the gates as they are now; a fit that is no longer made keeps the verdict of its day
+gates as (
+
+    select
+        fit_id,
+        coalesce(string_agg(reason, '; ' order by gate) filter (where not is_passed), 'passed') as gate_result
+
+    from {{ ref('ml_gate_results') }}
+    group by fit_id
+
+),
+
 versions as (
 
     select
@@ -30,11 +42,13 @@ versions as (
         events.fit_id,
         events.fold_id,
         events.effective_date,
-        events.gate_result
+        coalesce(gates.gate_result, events.gate_result) as gate_result
 
     from {{ ref('ml_registry_events') }} as events
     inner join specs
         on events.alpha_name = specs.alpha_name
+    left join gates
+        on events.fit_id = gates.fit_id
     where events.event = 'register'
 
 ),

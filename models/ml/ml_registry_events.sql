@@ -34,7 +34,7 @@ gates as (
 
     select
         fit_id,
-        coalesce(string_agg(reason, '; ' order by gate), 'passed') as gate_result
+        coalesce(string_agg(reason, '; ' order by gate) filter (where not is_passed), 'passed') as gate_result
 
     from {{ ref('ml_gate_results') }}
     group by fit_id
@@ -79,7 +79,7 @@ added as (
         made.effective_date,
         'build' as who,
         'scheduled' as why,
-        gates.gate_result,
+        coalesce(gates.gate_result, 'passed') as gate_result,
         {{ this_load() }} as first_seen_at
 
     from made

@@ -1,6 +1,7 @@
 {#- Which fit serves from which date on: each scheduled fit from its fold's test start, each one promoted or rolled back
     to by hand from the session after the market's last date of that day. A date is served by the row with the newest
-    effective_date not after it; of two of one day the one made by hand, of those the last.
+    effective_date not after it; of two of one day the scheduled one, which did not exist when the other was chosen, else
+    the one chosen last.
     Grain: one row per (alpha_name, effective_date). Source: ml_fits, the state's registry. A fit chosen by hand is
     served as it was then, from the copy the state keeps: code or data that have changed since do not change it. -#}
 
@@ -47,5 +48,8 @@ select
     *,
     event_number > 0 as is_chosen
 from fits
-qualify row_number() over (partition by alpha_name, effective_date order by event_number desc) = 1
+qualify
+    row_number() over (
+        partition by alpha_name, effective_date order by event_number = 0 desc, event_number desc
+    ) = 1
 order by alpha_name, effective_date

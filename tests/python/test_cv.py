@@ -296,6 +296,10 @@ def test_what_cannot_be_used_is_said_with_rule_finding_and_cure(panel, spoil, ch
         (["--family", "ridge", "--param", "alpha=low"], "--param sets alpha='low', which is not float"),
         (["--family", "rigde"], "Unknown estimator family 'rigde'; known: .*'ridge'"),
         (
+            ["--family", "ridge", "--entry-lag", "-20"],
+            "The entry lag is 0 sessions or more, asked for: -20.* Correct --entry-lag",
+        ),
+        (
             ["--family", "logistic"],
             "Family 'logistic' does classification, multiclass; a forward return needs regression",
         ),

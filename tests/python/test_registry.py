@@ -200,6 +200,14 @@ def test_a_newer_scheduled_fit_takes_over_from_a_chosen_one(built):
     assert built.statuses("good") == {1: "superseded", 2: "superseded", 3: "superseded", 4: "active"}
 
 
+def test_a_fit_scheduled_for_the_same_day_takes_over_too(built):
+    """It did not exist when the other was chosen."""
+    registry.promote(built.path, built.state, "good", 2, "steadier")
+    built.build(starts=(*STARTS, LAST + 1))
+    assert built.statuses("good") == {1: "superseded", 2: "superseded", 3: "superseded", 4: "active"}
+    assert registry.pending(built.path, built.state) == []
+
+
 def test_rollback_goes_to_the_one_before_without_a_gate(built):
     assert registry.rollback(built.path, built.state, "noise", "it drifts").version == 2
     built.build()
