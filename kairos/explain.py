@@ -106,13 +106,7 @@ class Model:
         self.task = fit["task"]
         self.family = family_named(fit["family"])
         self.fitted = self.family.deserialize(fit["estimator"])
-        self.preparation = Preparation(
-            fit["feature_names"],
-            fit["dropped_features"],
-            np.array(fit["medians"]),
-            np.array(fit["scaler_mean"]),
-            np.array(fit["scaler_scale"]),
-        )
+        self.preparation = Preparation.of_fit(fit)
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """Scores (rows,) of X (rows, features) with NaN, as kairos.scoring serves them."""

@@ -68,6 +68,12 @@ class Preparation:
         deviation = filled.std(axis=0)
         return cls(kept, dropped, medians, filled.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
 
+    @classmethod
+    def of_fit(cls, fit: dict[str, Any]) -> Preparation:
+        """What a row of ml_fits says was learned."""
+        learned = (np.array(fit[name]) for name in ("medians", "scaler_mean", "scaler_scale"))
+        return cls(fit["feature_names"], fit["dropped_features"], *learned)
+
     def apply(self, X: np.ndarray) -> np.ndarray:
         """X (rows, kept features) with medians for NaN, standardised where mean and scale were learned."""
         filled = np.where(np.isnan(X), self.medians, X)

@@ -98,13 +98,7 @@ def score_one(task: dict[str, Any]) -> tuple[np.ndarray, str]:
     """What the fit says of the rows it serves, as Family.predict() returns it, and its key; in whatever process."""
     fit = task["fit"]
     algorithm = family_named(fit["family"])
-    preparation = Preparation(
-        fit["feature_names"],
-        fit["dropped_features"],
-        np.array(fit["medians"]),
-        np.array(fit["scaler_mean"]),
-        np.array(fit["scaler_scale"]),
-    )
+    preparation = Preparation.of_fit(fit)
     X = _values(task)
     with threadpool_limits(limits=1):
         estimator = algorithm.deserialize(fit["estimator"])

@@ -25,12 +25,7 @@ specs as (
 -- by the gates as they are now; a fit that is no longer made keeps the verdict of its day
 gates as (
 
-    select
-        fit_id,
-        coalesce(string_agg(reason, '; ' order by gate) filter (where not is_passed), 'passed') as gate_result
-
-    from {{ ref('ml_gate_results') }}
-    group by fit_id
+    {{ gate_verdicts() }}
 
 ),
 

@@ -32,12 +32,7 @@ last_versions as (
 
 gates as (
 
-    select
-        fit_id,
-        coalesce(string_agg(reason, '; ' order by gate) filter (where not is_passed), 'passed') as gate_result
-
-    from {{ ref('ml_gate_results') }}
-    group by fit_id
+    {{ gate_verdicts() }}
 
 ),
 

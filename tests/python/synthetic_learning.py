@@ -8,6 +8,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from kairos.fitting import fit_folds
+
 FEATURES = ["alpha_one", "alpha_two", "alpha_three"]
 LAG, HORIZON, STRIDE = 1, 5, 5
 
@@ -113,3 +115,13 @@ def relations(market: dict, specs: list[dict], folds: list[dict], params: list[d
 FOLDS = pa.schema(
     [("alpha_name", pa.string()), ("fold_id", pa.string()), ("status", pa.string()), ("reason", pa.string())]
 )
+
+
+def fits_of(made: dict, families: tuple[str, ...]) -> duckdb.DuckDBPyRelation:
+    """The relation `fits`, all folds of these families fitted on what relations() made."""
+    names = ("panel", "labels", "folds", "specs", "params", "feature_sets")
+    for family in families:
+        made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in names}))
+        verb = "create table fits as" if family == families[0] else "insert into fits"
+        made["connection"].execute(f"{verb} from fitted")
+    return made["connection"].table("fits")

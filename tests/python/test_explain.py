@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from kairos import explain
 from kairos.families import CLASSES, family_named
-from kairos.fitting import TrainingRows, fit_folds, fit_rows
+from kairos.fitting import TrainingRows, fit_rows
 from kairos.schemas import IMPORTANCES
 
 STARTS = (150, 220)
@@ -178,12 +178,7 @@ def learned():
     folds = [synthetic.fold(spec["alpha_name"], market["days"], start) for spec in specs for start in STARTS]
     params = [{"alpha_name": name, "param": "n_estimators", "value": "10"} for name in ("b_forest", "c_xgboost")]
     made = synthetic.relations(market, specs, folds, params)
-    names = ("panel", "labels", "folds", "specs", "params", "feature_sets")
-    for family in ("ridge", "random_forest", "xgboost"):
-        made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in names}))
-        verb = "insert into fits" if family != "ridge" else "create table fits as"
-        made["connection"].execute(f"{verb} from fitted")
-    return market | made | {"fits": made["connection"].table("fits")}
+    return market | made | {"fits": synthetic.fits_of(made, ("ridge", "random_forest", "xgboost"))}
 
 
 def importances_of(learned, panel=None):

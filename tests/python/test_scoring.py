@@ -7,7 +7,6 @@ import pytest
 import synthetic_learning as synthetic
 
 from kairos.families import family_named
-from kairos.fitting import fit_folds
 from kairos.kept import Kept
 from kairos.schemas import SCORES
 from kairos.scoring import score_folds
@@ -30,12 +29,7 @@ def learned():
     folds = [synthetic.fold(spec["alpha_name"], market["days"], start) for spec in specs for start in STARTS]
     params = [{"alpha_name": name, "param": "n_estimators", "value": "10"} for name in ("c_xgboost", "e_quantile")]
     made = synthetic.relations(market, specs, folds, params)
-    names = ("panel", "labels", "folds", "specs", "params", "feature_sets")
-    for family in ("ridge", "logistic", "xgboost"):
-        made["connection"].register("fitted", fit_folds(family, **{name: made[name] for name in names}))
-        verb = "insert into fits" if family != "ridge" else "create table fits as"
-        made["connection"].execute(f"{verb} from fitted")
-    return market | made | {"fits": made["connection"].table("fits")}
+    return market | made | {"fits": synthetic.fits_of(made, ("ridge", "logistic", "xgboost"))}
 
 
 def scores_of(learned, panel=None, kept=None):
