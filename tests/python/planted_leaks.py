@@ -18,6 +18,9 @@ PAGE = ROOT / "docs/leaks.md"
 FOLDS = "models/ml/ml_folds.sql"
 ENSEMBLES = "models/ml/ml_ensemble_weights.sql"
 ENSEMBLES_TEST = "test_ml_ensemble_weights__evidence_has_matured_before"
+FITTING, SCORING = "kairos/fitting.py", "kairos/scoring.py"
+LEARNED_ROWS = "X = files.matrix()[rows][:, files.positions(features)]"
+NO_FUTURE_IN_FITS = "test_a_fit_does_not_change_with_anything_after_its_deadline"
 STAGING, INTERMEDIATE, FEATURES = "models/staging", "models/intermediate", "models/features"
 
 
@@ -455,6 +458,18 @@ LEAKS = (
         "test_lbl_outperform__members_only_ties_lose_and_thin_dates_have_none",
     ),
     Leak(
+        "who has no return yet has not outperformed",
+        "rows without a label are not learned from, never taken for class 0",
+        (
+            (
+                "models/labels/lbl_outperform.sql",
+                "(fwd_ret.fwd_ret_{{ h }}d > medians.median_{{ h }}d)::tinyint",
+                "coalesce(fwd_ret.fwd_ret_{{ h }}d > medians.median_{{ h }}d, false)::tinyint",
+            ),
+        ),
+        "test_lbl_outperform__members_only_ties_lose_and_thin_dates_have_none",
+    ),
+    Leak(
         "a delisting settles a label before it is known",
         "a label is settled when it could be known",
         (
@@ -530,6 +545,118 @@ LEAKS = (
         ENSEMBLES_TEST,
     ),
     # --- learning in Python
+    Leak(
+        "what is missing becomes the median of all dates",
+        "medians are those of the training rows",
+        (
+            (
+                FITTING,
+                LEARNED_ROWS,
+                "X = np.where(np.isnan(files.matrix()), np.nanmedian(files.matrix(), axis=0), files.matrix())"
+                "[rows][:, files.positions(features)]",
+            ),
+        ),
+        Pytest("test_fitting.py", "test_medians_and_scalers_are_those_of_the_training_rows"),
+    ),
+    Leak(
+        "inputs are standardised with the mean and deviation of all dates",
+        "a scaler is learned from the training rows",
+        (
+            (
+                FITTING,
+                LEARNED_ROWS,
+                "X = ((files.matrix() - np.nanmean(files.matrix(), axis=0)) / np.nanstd(files.matrix(), axis=0))"
+                "[rows][:, files.positions(features)]",
+            ),
+        ),
+        Pytest("test_fitting.py", f"{NO_FUTURE_IN_FITS}[logistic]"),
+    ),
+    Leak(
+        "the feature that says least of the labels of all dates is left out",
+        "features are chosen by the training rows",
+        (
+            (
+                FITTING,
+                LEARNED_ROWS,
+                """whole, known = files.matrix(), ~np.isnan(files.column(spec["label"]))
+    labels = files.column(spec["label"])[known]
+    says = [abs(np.corrcoef(np.nan_to_num(values), labels)[0, 1]) for values in whole[known].T]
+    X = np.where(np.arange(len(says)) == np.argmin(says), np.nan, whole)[rows][:, files.positions(features)]""",
+            ),
+        ),
+        Pytest("test_fitting.py", f"{NO_FUTURE_IN_FITS}[ridge]"),
+    ),
+    Leak(
+        "a label that is not there yet is class 0",
+        "rows without a label are not learned from, never taken for class 0",
+        (
+            (
+                FITTING,
+                'label, label_end = files.column(spec["label"])[window]',
+                'label, label_end = np.nan_to_num(files.column(spec["label"])[window])',
+            ),
+        ),
+        Pytest("test_fitting.py", "test_null_labels_are_dropped_never_class_zero"),
+    ),
+    Leak(
+        "a label that is settled after the test start is learned from",
+        "no training label ends inside or after the test start",
+        ((FITTING, '(label_end < (fold["labels_settled_before_date"] - _EPOCH).days)', "(label_end > 0)"),),
+        Pytest("test_fitting.py", "test_a_label_settled_late_is_not_learned_from"),
+    ),
+    Leak(
+        "probabilities are calibrated on the test window",
+        "calibration learns from a slice of the training window",
+        (
+            (
+                FITTING,
+                'fold | {"window_start_date": start}',
+                'fold | {"window_start_date": start, "train_before_index": fold["test_start_index"] + 40,'
+                ' "labels_settled_before_date": dt.date.max}',
+            ),
+        ),
+        Pytest(
+            "test_calibration.py",
+            "test_nothing_from_the_test_window_enters_and_a_slice_that_reached_into_it_is_seen",
+        ),
+    ),
+    Leak(
+        "the estimator learns from the calibration slice",
+        "the calibration slice is seen by the calibration alone",
+        ((FITTING, 'return base, fold | {"window', 'return fold, fold | {"window'),),
+        Pytest("test_calibration.py", "test_the_estimator_does_not_see_the_slice_and_the_calibration_does"),
+    ),
+    Leak(
+        "a fit scores the dates before it was made",
+        "a date is scored by the newest fit made before it",
+        ((SCORING, 'start = np.searchsorted(dates, _days(fit["effective_date"]))', "start = 0"),),
+        Pytest("test_scoring.py", "test_each_date_is_served_by_the_newest_fit_in_force"),
+    ),
+    Leak(
+        "what is missing in a scored row becomes the median of the scored window",
+        "medians are those of the training rows",
+        (
+            (
+                SCORING,
+                "preparation.apply(X)), score_key",
+                "preparation.apply(np.where(np.isnan(X), np.nanmedian(X, axis=0), X))), score_key",
+            ),
+        ),
+        Pytest("test_scoring.py", "test_scores_of_a_shorter_panel_are_the_same_bits"),
+    ),
+    Leak(
+        "blocks of a panel of one's own are not purged",
+        "no training label ends inside or after the test start",
+        (
+            ("kairos/cv.py", '"train_before_index": int(test[0]) - gap', '"train_before_index": int(test[0])'),
+            (
+                "kairos/cv.py",
+                '"labels_settled_before_date": _date(days[test[0]])',
+                '"labels_settled_before_date": dt.date.max',
+            ),
+        ),
+        Pytest("test_cv.py", "test_labels_that_reach_into_a_block_are_purged_and_no_others"),
+    ),
     Leak(
         "parameters are tuned on the test window",
         "a search of parameters stays inside the training window",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import os
 import re
 import shutil
@@ -263,22 +264,35 @@ def test_a_unit_test_catches(said, leak):
     assert said[leak.name] == "fail", f"{leak.check} on {leak.edits}"
 
 
-@pytest.mark.parametrize("leak", LEARNED, ids=lambda leak: leak.name)
-def test_a_test_of_python_catches(tmp_path, leak):
-    """The named test passes on the package as it is (pytest runs it elsewhere) and fails on a copy with the leak."""
-    root = machine.root()
-    shutil.copytree(root / "kairos", tmp_path / "kairos", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(root / "tests/python", tmp_path / "tests/python", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dbt_project.yml", "pyproject.toml"):
-        shutil.copyfile(root / name, tmp_path / name)
-    for file in dict.fromkeys(file for file, _, _ in leak.edits):
-        (tmp_path / file).write_text(edited((tmp_path / file).read_text(), file, leak.edits))
-    command = [sys.executable, "-m", "pytest", f"tests/python/{leak.check.file}::{leak.check.name}"]
+@pytest.fixture(scope="module")
+def said_of_python(tmp_path_factory) -> dict[str, str]:
+    """leak -> what its test says of a copy of the package with the leak, all in forks of one process."""
+    root, tests = machine.root(), []
+    for number, leak in enumerate(LEARNED):
+        copy = tmp_path_factory.mktemp(f"python_{number}")
+        for part in ("kairos", "tests/python"):
+            shutil.copytree(root / part, copy / part)
+        for name in ("dbt_project.yml", "pyproject.toml"):
+            shutil.copyfile(root / name, copy / name)
+        for file in dict.fromkeys(file for file, _, _ in leak.edits):
+            (copy / file).write_text(edited((copy / file).read_text(), file, leak.edits))
+        tests.append([str(copy), f"{leak.check.file}::{leak.check.name}"])
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("KAIROS_", "PYTEST_"))}
-    environment["PYTHONPATH"] = str(tmp_path)
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert "1 failed" in done.stdout, done.stdout + done.stderr
-    assert "AssertionError" in done.stdout or "assert " in done.stdout
+    # one worker: starting processes costs more than these tests; one thread: a process with threads cannot be forked
+    environment |= {"PYTHONPATH": str(root), "KAIROS_WORKERS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [sys.executable, str(root / "tests/python/pytest_in_forks.py")]
+    asked = json.dumps(tests)
+    done = subprocess.run(command, env=environment, input=asked, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(zip((leak.name for leak in LEARNED), json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("leak", LEARNED, ids=lambda leak: leak.name)
+def test_a_test_of_python_catches(said_of_python, leak):
+    """The named test passes on the package as it is (pytest runs it elsewhere) and fails on a copy with the leak."""
+    said = said_of_python[leak.name]
+    assert "1 failed" in said, said
+    assert "AssertionError" in said or "assert " in said
 
 
 @pytest.mark.parametrize("leak", PROVED, ids=lambda leak: leak.name)

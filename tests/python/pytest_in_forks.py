@@ -1,0 +1,43 @@
+"""Tests on altered copies of the package, each in a process of its own that has the libraries loaded already.
+
+`python pytest_in_forks.py` reads from stdin a JSON list of [folder, test]: a copy of the project's Python and the
+pytest address of a test in it, and writes what pytest said of each as a JSON list. Loading the libraries takes longer
+than most tests: it is done once, and every test runs in a fork that loads the copy's `kairos` and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import kairos.cv
+import kairos.tuning  # noqa: F401  with kairos.cv all that tests of learning load
+
+
+def said_in_a_fork(folder: str, test: str) -> str:
+    """What pytest prints about a test of the copy in `folder`."""
+    with tempfile.TemporaryFile("w+") as out:
+        child = os.fork()
+        if child == 0:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+            os.chdir(folder)
+            for name in [name for name in sys.modules if name.partition(".")[0] == "kairos"]:
+                del sys.modules[name]
+            sys.path[:0] = [folder]
+            status = pytest.main([f"tests/python/{test}", "--noconftest", "-p", "no:cacheprovider"])
+            sys.stdout.flush()
+            os._exit(int(status))
+        os.waitpid(child, 0)
+        out.seek(0)
+        return out.read()
+
+
+if __name__ == "__main__":
+    sys.path.remove(str(Path(__file__).parent))  # helper modules of tests are those of the copy
+    json.dump([said_in_a_fork(folder, test) for folder, test in json.load(sys.stdin)], sys.stdout)
