@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kairos.demo.history import HORIZONS, History, InsiderTrades, Quarters
-from kairos.demo.parameters import DRIFT, EARNINGS_SHOW, MARKET_VOL, rng_of
+from kairos.demo.parameters import DRIFT, DRY_SPELLS_A_YEAR, EARNINGS_SHOW, MARKET_VOL, rng_of
 from kairos.demo.registry import CATEGORIES, CAUSES, EXCHANGES, SECTORS
 from kairos.demo.states import States, Traits, off_weekends, reactions
 
@@ -50,7 +50,10 @@ def company(world: World, states: States, column: int, number: int) -> History:
     r, vol = returns[rows], np.hypot(states.own_vol[rows, column], traits.beta * MARKET_VOL[world.paths.regime[rows]])
     event = (split != 1) | ex_date[rows] | (keeps[rows] != 1)
     event[[0, -1]] = True
-    is_idle = (rng.random(R) < (0.06 if traits.is_illiquid else 0.0002)) & ~event
+    is_idle = rng.random(R) < (0.06 if traits.is_illiquid else 0.0002)
+    if traits.is_illiquid:
+        is_idle |= dry_spells(rng_of(world.seed, 15, number), R)
+    is_idle &= ~event
     quoted = close * np.exp(traits.half_spread * np.where(rng.random(R) < 0.5, -1.0, 1.0))
     quoted = np.maximum(np.round(quoted, 2), 0.01)
     before = close / growth[rows]
@@ -168,6 +171,14 @@ def halts(rng: np.random.Generator, R: int, event: np.ndarray, announced: int) -
     return halted
 
 
+def dry_spells(rng: np.random.Generator, R: int) -> np.ndarray:
+    """(R,) sessions of the long times in which nobody trades a thin name, 10 to 40 sessions each."""
+    dry = np.zeros(R, dtype=bool)
+    for start in np.flatnonzero(rng.random(R) < DRY_SPELLS_A_YEAR / 252):
+        dry[start : start + int(rng.integers(10, 41))] = True
+    return dry
+
+
 @functools.lru_cache(maxsize=8)
 def _settlements(days: bytes) -> np.ndarray:
     sessions = np.frombuffer(days, dtype="datetime64[D]")
@@ -210,10 +221,9 @@ def sector_history(world: World, number: int, sector: np.ndarray) -> dict:
     names = list(SECTORS)
     start = names[sector[0]]
     history = [(int(registry.first[number]), start, SECTORS[start][registry.industry[number]])]
-    move = int(registry.moves[number])
-    if move >= 0 and sector[offset + move] != sector[0]:
-        name = names[sector[offset + move]]
-        history.append((move, name, SECTORS[name][0]))
+    for position in np.flatnonzero(sector[offset + 1 :] != sector[offset:-1]) + 1:
+        name = names[sector[offset + position]]
+        history.append((int(position), name, SECTORS[name][0]))
     return {"sectors": history, "snapshot": history[-1][1:]}
 
 
@@ -238,7 +248,8 @@ def statements(
     scale = np.exp(value[at] + states.d[at, column])
     season = np.array([-0.3, -0.1, 0.0, 0.4])[filing.fiscal_quarter - 1]
     equity = scale * traits.book_yield * np.exp(0.03 * noise[0])
-    assets = equity * traits.leverage * np.exp(0.03 * noise[1])
+    leverage = 1 + (traits.leverage - 1) * np.exp(0.25 * states.y[at, column])
+    assets = equity * leverage * np.exp(0.03 * noise[1])
     liabilities = assets - equity
     debt = 0.45 * liabilities
     net_income = scale / 4 * (traits.earnings_yield + EARNINGS_SHOW * states.q[at, column] + 0.006 * noise[2])
@@ -289,6 +300,9 @@ def statements(
         change = np.round(scale[chosen] / 4 * 0.12 * found, -3)
         restated["net_income"][chosen] += change
         restated["operating_income"][chosen] += np.round(change / 0.79, -3)
+        restated["operating_cash_flow"][chosen] += change
+        for name in ("revenue", "gross_profit"):  # sales are taken back with their costs: margins stay
+            restated[name][chosen] = np.round(restated[name][chosen] * np.exp(0.05 * found), -3)
         written = np.round(equity[chosen] * (np.exp(0.6 * found) - 1), -3)
         restated["equity"][chosen] += written
         restated["assets"][chosen] += written

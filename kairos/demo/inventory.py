@@ -12,13 +12,12 @@ from pathlib import Path
 import duckdb
 
 from kairos.demo import realism
+from kairos.demo.registry import REVIEWS_FROM
+from kairos.demo.statements import FLOWS, LEVELS
 
 LONG_HALT = 5  # sessions a halt may last before the warehouse ends the run of rows
-# every line of a statement that is an amount the simulator or the vendor derives, but for ratios and entity lines
-AMOUNTS = (
-    "revenue", "cor", "gp", "sgna", "rnd", "opex", "opinc", "netinc", "depamor", "capex", "ncfo", "assets", "assetsc",
-    "cashneq", "inventory", "receivables", "debt", "equity", "sbcomp", "intangibles", "deferredrev",
-)  # fmt: skip
+LONG_DROUGHT = 10  # sessions in a row without a trade
+AMOUNTS = (*FLOWS, *LEVELS)  # every line of SF1 that is not worked out of others; ratios, sums and counts are
 VIEWS = """
 create view sep as from '{at}/sharadar/SEP.parquet';
 create view sf1 as from '{at}/sharadar/SF1.parquet';
@@ -40,6 +39,14 @@ create table bars as
         closeadj / lag(closeadj) over (partition by ticker order by position) - 1 as r,
         position - lag(position) over (partition by ticker order by position) - 1 as missed
     from sep join sessions using (date);
+create table droughts as
+    select ticker, count(*) as sessions
+    from (
+        select ticker, volume, position - row_number() over (partition by ticker, volume = 0 order by position) as run
+        from bars
+    )
+    where volume = 0
+    group by ticker, run;
 create view year_ends as {year_ends};
 create table reactions as
     select f.ticker, f.reportperiod, abs(own.r) as own_move, abs(following.r) as next_move
@@ -52,11 +59,13 @@ create table reactions as
 
 @dataclass(frozen=True)
 class Item:
-    """One kind of dirt: what it is called on the page, SQL that counts it, the model that handles it."""
+    """One kind of dirt: what it is called on the page, SQL that counts it, the model that handles it and the words of
+    that model's SQL that do: the column, flag or value it tells the item by."""
 
     name: str
     count: str
     model: str
+    by: str
 
 
 def actions(*names: str, where: str = "true") -> str:
@@ -66,62 +75,102 @@ def actions(*names: str, where: str = "true") -> str:
 
 
 ITEMS = (
-    Item("splits", actions("split", where="value > 1"), "int_splits"),
-    Item("reverse splits", actions("split", where="value < 1"), "int_splits"),
-    Item("dividends", actions("dividend"), "int_prices"),
-    Item("spin-offs", actions("spinoff"), "int_prices"),
-    Item("listings", actions("listed"), "int_securities"),
-    Item("mergers", actions("mergerto", "acquisitionby"), "int_delistings"),
-    Item("bankruptcies", actions("bankruptcyliquidation"), "int_delistings"),
-    Item("other delistings with a cause", actions("regulatorydelisting", "voluntarydelisting"), "int_delistings"),
+    Item("splits", actions("split", where="value > 1"), "int_splits", "spoken.factor"),
+    Item("reverse splits", actions("split", where="value < 1"), "int_splits", "spoken.factor"),
+    Item("dividends", actions("dividend"), "int_prices", "close_total_return"),
+    Item("spin-offs", actions("spinoff"), "int_prices", "close_total_return"),
+    Item("listings", actions("listed"), "int_securities", "first_price_date"),
+    Item(
+        "mergers",
+        actions("mergerto", "acquisitionby"),
+        "int_delistings",
+        "cause in ('mergerto', 'acquisitionby') then 0.0",
+    ),
+    Item(
+        "bankruptcies",
+        actions("bankruptcyliquidation"),
+        "int_delistings",
+        "cause in ('bankruptcyliquidation', 'regulatorydelisting') then -1.0",
+    ),
+    Item(
+        "other delistings with a cause",
+        actions("regulatorydelisting", "voluntarydelisting"),
+        "int_delistings",
+        "'regulatorydelisting', 'voluntarydelisting'",
+    ),
     Item(
         "delistings without a cause",
         """select count(*) from actions as d where action = 'delisted' and not exists (
             from actions as c where c.ticker = d.ticker and c.date = d.date and c.action in
             ('mergerto', 'acquisitionby', 'bankruptcyliquidation', 'regulatorydelisting', 'voluntarydelisting'))""",
         "int_securities",
+        "is_delisting_return_imputed",
     ),
     Item(
         "ticker changes",
         "select count(*) from actions where action = 'tickerchangefrom' and ticker != contraticker || '1'",
         "int_ticker_spells",
+        "former_ticker",
     ),
     Item(
         "tickers taken over from a dead company",
         "select count(*) from actions where action = 'tickerchangefrom' and ticker = contraticker || '1'",
         "int_ticker_spells",
+        "taken_over_on",
     ),
     Item(
         "halts of up to 5 sessions",
         f"select count(*) from bars where missed between 1 and {LONG_HALT}",
         "int_prices_densified",
+        "carried_sessions = 5",
     ),
-    Item("longer halts", f"select count(*) from bars where missed > {LONG_HALT}", "int_prices_densified"),
-    Item("days without a trade", "select count(*) from bars where volume = 0", "int_universe"),
+    Item(
+        "longer halts",
+        f"select count(*) from bars where missed > {LONG_HALT}",
+        "int_prices_densified",
+        "is_run_start",
+    ),
+    Item(
+        "days without a trade",
+        "select count(*) from bars where volume = 0",
+        "int_universe",
+        "prices.volume_shares > 0",
+    ),
+    Item(
+        f"times of {LONG_DROUGHT} sessions or more without a trade",
+        f"select count(*) from droughts where sessions >= {LONG_DROUGHT}",
+        "int_universe",
+        "prices.volume_shares > 0",
+    ),
     Item(
         "companies below 1 million USD a day",
         "select count(*) from (select ticker from bars group by ticker having median(dollars) < 1e6)",
         "int_universe",
+        "prices.adv_20 >= {{ setting('universe_min_adv_usd') }}",
     ),
     Item(
         "companies above 50 million USD a day",
         "select count(*) from (select ticker from bars group by ticker having median(dollars) > 5e7)",
         "int_universe",
+        "prices.adv_20 >= {{ setting('universe_min_adv_usd') }}",
     ),
     Item(
         "companies whose fiscal year does not end in December",
         "select count(*) from year_ends where year_end != 12",
         "int_fundamentals",
+        "period_end_date",
     ),
     Item(
         "reports filed more than 105 days after their period",
         "select count(*) from first_filed where datekey - reportperiod > 105",
         "int_fundamental_events",
+        "is_not_later",
     ),
     Item(
         "quarters restated by an amendment",
         "select count(*) - count(distinct (ticker, reportperiod)) from sf1 where dimension = 'ARQ'",
         "stg_sharadar__statements",
+        "starts_with(dimension, 'AR')",
     ),
     Item(
         "quarters restated in later comparatives only",
@@ -129,23 +178,39 @@ ITEMS = (
         where m.dimension = 'MRQ' and (a.revenue, a.netinc, a.assets, a.ncfo) is distinct from
             (m.revenue, m.netinc, m.assets, m.ncfo)""",
         "stg_sharadar__statements",
+        "starts_with(dimension, 'AR')",
     ),
     Item(
         "reports whose price moved more on the next session than on their own",
         "select count(*) from reactions where next_move > own_move",
         "stg_sharadar__statements",
+        "known_at('datekey')",
     ),
     Item(
         "missing fields of first filings",
         f"select {' + '.join(f'count(*) filter ({name} is null)' for name in AMOUNTS)} from first_filed",
         "int_fundamental_null_reasons",
+        "_null_reason",
     ),
-    Item("sector changes", "select count(*) - count(distinct ticker) from sectors", "int_sectors"),
+    Item(
+        "sector changes",
+        "select count(*) - count(distinct ticker) from sectors",
+        "int_sectors",
+        "ref('stg_' ~ vendor ~ '__sectors')",
+    ),
+    Item(
+        "sector changes before the reviews at the end",
+        f"""select count(*) from (select *, row_number() over (partition by ticker order by date) as place from sectors)
+        where place > 1 and date < (select quantile_disc(date, {REVIEWS_FROM}) from sessions)""",
+        "int_sectors",
+        "ref('stg_' ~ vendor ~ '__sectors')",
+    ),
     Item(
         "companies whose sector of today is not their first",
         """select count(*) from (select ticker, arg_min(sector, date) as first_sector from sectors group by ticker)
         join tickers using (ticker) where "table" = 'SEP' and sector != first_sector""",
         "int_sectors",
+        "setting('sector_policy') not in ['of_the_date', 'snapshot']",
     ),
     Item(
         "absurd share counts in filings",
@@ -153,21 +218,25 @@ ITEMS = (
         join (select ticker, median(sharesbas) as usual from first_filed group by ticker) using (ticker)
         where abs(log10(sharesbas / usual)) > 2.5""",
         "int_fundamental_events",
+        "impossible_firsts",
     ),
     Item(
         "insider lines delivered twice",
         "select count(*) - (select count(*) from (select distinct * from sf2)) from sf2",
         "stg_sharadar__checked_insider_transactions",
+        "'duplicate_row'",
     ),
     Item(
         "insider lines filed before their trade",
         "select count(*) from sf2 where filingdate < transactiondate",
         "stg_sharadar__checked_insider_transactions",
+        "insider_refusal()",
     ),
     Item(
         "revised short positions",
         "select count(*) from short_interest where revisionFlag = 'R'",
         "stg_finra__checked_short_interest",
+        "'revision_of_unknown_date'",
     ),
 )  # fmt: skip
 

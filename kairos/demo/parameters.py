@@ -13,16 +13,17 @@ import numpy as np
 DRIFT = 0.00025
 STAY = np.array([1 - 1 / 260, 1 - 1 / 55])  # regimes: calm, stress
 MARKET_VOL = np.array([0.0078, 0.0192])
-SECTOR_VOL = np.array([0.0060, 0.0088])
+SECTOR_VOL = np.array([0.0062, 0.0091])
 OWN_VOL = 0.0140  # median over companies
 OWN_VOL_SPREAD = 0.33
 BETA_SPREAD = 0.12
 STRESS_OWN_VOL = 1.3
+DRY_SPELLS_A_YEAR = 0.25  # long times without a trade, per thin name
 VALUE_ADAPTS = 0.0012  # share of a mispricing that value gives up to the price in a session
 VALUE_IGNORES = 0.50  # share of an own shock that is not news about value
 VALUE_NOISE = 0.012
 EARNINGS_SHOW = 0.034  # of the value, a year, per unit of quality
-HALF_LIFE = {"q": 900, "z": 800, "c": 60, "n": 40, "m": 80, "s": 10, "vol": 50, "burst": 3, "turn": 15}
+HALF_LIFE = {"q": 900, "z": 800, "y": 800, "c": 60, "n": 40, "m": 80, "s": 10, "vol": 50, "burst": 3, "turn": 15}
 TYPICAL_SHOCK, LARGEST_SHOCK = 0.018, 9  # own shocks in units of the first, cut at the second, move the states m and s
 RECLASSIFIED_BEYOND = 0.6  # own log returns since its listing that change what a company is taken for
 # Reactions to a filing: to its headline, which shows in no statement, on the first session, and to the surprise in its
@@ -43,14 +44,15 @@ class Premium:
 
 
 PREMIA = {
-    "d": Premium(0.00057, 0.05, (1.0, 1.4)),
-    "q": Premium(0.00033, 0.05, (0.9, 1.5)),
+    "d": Premium(0.00055, 0.05, (1.0, 1.4)),
+    "q": Premium(0.00032, 0.05, (0.9, 1.5)),
     "m": Premium(0.00009, 0.05, (1.1, 0.0)),
-    "s": Premium(0.00078, 0.05, (0.9, 1.5)),
+    "s": Premium(0.00076, 0.05, (0.9, 1.5)),
     "c": Premium(-0.00005),
     "n": Premium(0.00005),
-    "dq": Premium(0.00028, 0.05),
-    "z": Premium(0.00020, 0.0, (1.0, 1.0), 0.3),
+    "dq": Premium(0.00027, 0.05),
+    "z": Premium(0.00034, stops=0.25),
+    "y": Premium(0.00043, stops=0.25),
 }
 
 

@@ -56,7 +56,7 @@ def common_paths(days: np.ndarray, T: int, seed: int, signal: float) -> Paths:
     }
     # the mispricing shrinks by what value gives up and by what the price makes good
     shrink = 1 - VALUE_ADAPTS - by_regime["d"]
-    phi = {name: np.full((ahead, 2), decay_of(name)) for name in ("q", "m", "s", "c", "n", "z")} | {"d": shrink}
+    phi = {name: np.full((ahead, 2), decay_of(name)) for name in ("q", "m", "s", "c", "n", "z", "y")} | {"d": shrink}
     phi["dq"] = shrink * decay_of("q")
     return Paths(
         days,

@@ -36,6 +36,7 @@ CAUSE_WEIGHTS = (0.66, 0.18, 0.10, 0.06)
 SPIN_OFFS_A_YEAR, RENAMES_A_YEAR = 0.004, 0.012  # per company
 # Share of the companies whose sector is looked at again, and the share of the market's span after which that happens.
 SECTOR_REVIEWS, REVIEWS_FROM = 1.0, 0.85
+TURNS_A_YEAR = 0.010  # changes of business that lead to another sector, per company, before those reviews
 REUSED_SYMBOLS = 1 / 800  # per company and year
 SHORTEST_LIFE = 60  # sessions
 EXCHANGES, EXCHANGE_WEIGHTS = ("NASDAQ", "NYSE", "NYSEMKT"), (0.48, 0.46, 0.06)
@@ -58,6 +59,8 @@ class Registry:
     sector: np.ndarray
     industry: np.ndarray
     moves: np.ndarray  # position of the review of its sector, which most pass unchanged
+    turns: np.ndarray  # position of its change of business
+    turned: np.ndarray  # the sector that leads to
     renamed: np.ndarray  # position of its change of symbol
     old_root: list[str]  # the symbol before that
     heir: np.ndarray  # the company that took over the symbol of a dead one, -1 = none
@@ -130,6 +133,13 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
         if low < high:
             moves[k] = rng.integers(low, high)
 
+    turning = np.random.default_rng([seed, 4])
+    turns = np.full(N, -1)
+    for k in np.flatnonzero(turning.random(N) < 1 - np.exp(-TURNS_A_YEAR * years)):
+        low, high = first[k] + 60, min(last[k] - 20, int(T * REVIEWS_FROM) - 1)
+        if low < high:
+            turns[k] = turning.integers(low, high)
+
     heir = np.full(N, -1)
     for k in rng.permutation(dead)[: max(1, round(N * years * REUSED_SYMBOLS))]:
         able = np.flatnonzero((first > last[k] + 80) & (parent < 0) & (renamed < 0))
@@ -138,6 +148,7 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
             heir[k] = rng.choice(able)
 
     sector = rng.choice(len(SECTORS), N, p=SECTOR_WEIGHTS)
+    turned = (sector + turning.integers(1, len(SECTORS), N)) % len(SECTORS)
     sizes = np.array([len(names) for names in SECTORS.values()])
     months = rng.choice([12, 1, 3, 6, 9, 10], N, p=[0.68, 0.08, 0.05, 0.08, 0.06, 0.05])
     return Registry(
@@ -151,6 +162,8 @@ def enrol(securities: int, T: int, years: float, seed: int) -> Registry:
         sector=sector,
         industry=(rng.random(N) * sizes[sector]).astype(np.int64),
         moves=moves,
+        turns=turns,
+        turned=turned,
         renamed=renamed,
         old_root=old_root,
         heir=heir,

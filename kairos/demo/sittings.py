@@ -1,19 +1,24 @@
 """All sittings of the exam: the tables of docs/exam.md, from markets written and warehouses built for them.
 
 `python -m kairos.demo.sittings FOLDER` takes an hour of two cores. Each sitting leaves its series in FOLDER, and a
-run that finds them there goes on with the next one; markets and warehouses are deleted when they have been marked.
+run that finds them there goes on with the next one, unless they are of another simulator than the present one
+(`fingerprint`); markets and warehouses are deleted when they have been marked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
+from kairos.demo import parameters, registry
 from kairos.demo.exam import REFERENCE, TRUTH, Series, mark, series, table
 from kairos.demo.files import write_market
 from kairos.progress import say
@@ -37,6 +42,19 @@ LEAKS = {
     "today's sectors": ({"KAIROS__SECTOR_POLICY": "snapshot"}, ("int_sectors+,+int_universe",)),
 }
 
+# What a simulator is known by beside its parameters: sums of columns of a small market's files.
+FINGERPRINT_SIZE = {"securities": 24, "years": 3, "seed": 7, "workers": 1}
+FINGERPRINT = {
+    "sharadar/SEP": ("close", "closeadj", "volume"),
+    "sharadar/SF1": ("revenue", "netinc", "ncfo", "assets", "debt", "assetsc", "gp", "sharesbas"),
+    "sharadar/SF2": ("transactionshares",),
+    "sharadar/SF3A": ("totalvalue",),
+    "sharadar/ACTIONS": ("value",),
+    "finra/short_interest": ("currentShortPositionQuantity",),
+    "cboe/VIX_History": ("CLOSE",),
+    "truth": ("expected_fwd_ret_1d", "expected_fwd_ret_5d", "expected_fwd_ret_20d", "expected_fwd_ret_60d"),
+}
+
 
 @dataclass(frozen=True)
 class Sitting:
@@ -44,6 +62,42 @@ class Sitting:
 
     honest: dict[int, Series]
     leaks: dict[str, Series] = field(default_factory=dict)
+
+
+def fingerprint() -> dict[str, float | str]:
+    """A digest of the frozen parameters, and rows and sums of a small market's files to six digits.
+
+    The exam's figures belong to the simulator they were taken from: with other numbers they must be taken again.
+    """
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as connection:
+        market = write_market(Path(folder) / "market", **FINGERPRINT_SIZE)
+        found = {"parameters": digest_of_parameters()}
+        for file, columns in FINGERPRINT.items():
+            sums = ", ".join(f"sum({column})" for column in columns)
+            rows, *values = connection.execute(f"select count(*), {sums} from '{market}/{file}.parquet'").fetchone()
+            found |= {f"{file} rows": rows} | {
+                f"{file} {column}": float(f"{value:.6g}") for column, value in zip(columns, values, strict=True)
+            }
+    return found
+
+
+def digest_of_parameters() -> str:
+    """First 16 digits of the SHA-256 of every constant of the two modules of parameters, by name."""
+    values = {
+        f"{module.__name__}.{name}": value.tolist() if isinstance(value, np.ndarray) else value
+        for module in (parameters, registry)
+        for name, value in vars(module).items()
+        if name.isupper()
+    }
+    return hashlib.sha256(json.dumps(values, default=repr, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_same(one: dict[str, float | str], other: dict[str, float | str]) -> bool:
+    """Whether two fingerprints are of one simulator: the same parameters, sums equal but for the last of six digits."""
+    return one.keys() == other.keys() and all(
+        value == other[key] if isinstance(value, str) else np.isclose(value, other[key], rtol=2e-5)
+        for key, value in one.items()
+    )
 
 
 def sit(folder: Path, name: str, size: dict[str, float], seed: int, leaks: bool, workers: int) -> Sitting:
@@ -57,12 +111,14 @@ def sit(folder: Path, name: str, size: dict[str, float], seed: int, leaks: bool,
     """
     kept, work = folder / f"{name}.json", folder / name
     market, warehouse = work / "market", work / "honest" / WAREHOUSE
+    simulator = fingerprint()
     found = json.loads(kept.read_text()) if kept.exists() else {}
-    if not found:
+    if not found or not is_same(found["simulator"], simulator):
         shutil.rmtree(work, ignore_errors=True)
         write_market(market, seed=seed, workers=workers, **size)
         Builder(workers=workers).build(market, work / "honest", HONEST)
         found = {"honest": [as_json(series(warehouse, market, horizon)) for horizon in HORIZONS], "leaks": {}}
+        found["simulator"] = simulator
         kept.write_text(json.dumps(found))
         say(f"exam: {name} marked")
     for leak in LEAKS if leaks else ():
@@ -170,6 +226,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     real = {seed: sit(folder, f"seed_{seed}", {}, seed, True, 1) for seed in SEEDS}
     nulls = [sit(folder, f"null_{seed}", NULL_SIZE, seed, False, 1) for seed in NULL_SEEDS]
+    print(f"Fingerprint of the simulator:\n\n`{json.dumps(fingerprint())}`\n")
     print(f"{marks_table(real)}\n\n{leaks_table(real)}\n\n{nulls_table(nulls)}")
 
 

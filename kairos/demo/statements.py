@@ -225,7 +225,7 @@ def gaps(seed: int, h: History, n: int) -> dict[str, np.ndarray]:
         mask = (rng.random() < never) | (rng.random(n) < now_and_then)
         for line in (name, *with_it):
             out[line] |= mask
-    if h.snapshot[0] in UNCLASSIFIED_SECTORS:
+    if h.sectors[0][1] in UNCLASSIFIED_SECTORS:  # as founded: today's sector would tell the future
         for line in CLASSIFIED:
             out[line][:] = True
     return out

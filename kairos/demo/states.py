@@ -73,6 +73,7 @@ class States:
     d: np.ndarray
     q: np.ndarray
     z: np.ndarray
+    y: np.ndarray
     c: np.ndarray
     n: np.ndarray
     trade: np.ndarray  # log trading activity
@@ -100,6 +101,7 @@ def simulate(world: World, numbers: range) -> States:
     shocks = np.empty((L, n))
     start = np.empty((9, n))
     traits, filings = [], []
+    leverage = np.empty((L, n))
     for column, number in enumerate(numbers):
         rng = rng_of(seed, 10, number)
         traits.append(draw_traits(rng))
@@ -107,6 +109,8 @@ def simulate(world: World, numbers: range) -> States:
         shocks[:, column] = student(rng, L)
         start[:, column] = rng_of(seed, 13, number).standard_normal(9)
         filings.append(draw_filings(rng_of(seed, 11, number), world, number, traits[-1]))
+        rng = rng_of(seed, 14, number)
+        leverage[:, column] = ar1(rng.standard_normal(L), decay_of("y"), start=rng.standard_normal())
 
     def state(name: str, stream: int) -> np.ndarray:
         """From its stationary distribution on: at its full spread in every session."""
@@ -117,22 +121,26 @@ def simulate(world: World, numbers: range) -> States:
     own_vol = np.array([t.own_vol for t in traits]) * np.exp(swing - 0.247) * stress
     # the swing of a session is settled before it: volatility clusters, and the sign stays free
     own = own_vol * shocks
-    news = np.zeros((L, n))
+    at_once, a_session_on = np.zeros((2, L, n))
     for column, filing in enumerate(filings):
         first, second = reactions(paths.days, filing)
-        np.add.at(news[:, column], first, HEADLINE * filing.headline)
+        np.add.at(at_once[:, column], first, HEADLINE * filing.headline)
         by_day = np.where(filing.is_after_close, 0.0, POP_DAY)
-        np.add.at(news[:, column], first, by_day * filing.surprise)
-        np.add.at(news[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
-    moves = own + news
-    unit = np.clip(moves / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
-    x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))}
+        np.add.at(at_once[:, column], first, by_day * filing.surprise)
+        np.add.at(a_session_on[:, column], second, np.where(filing.is_after_close, POP_EVENING, 0.0) * filing.surprise)
+    moves = own + at_once + a_session_on
+    # each is cut by itself, so that the mean of what is not known yet stays zero whatever else is
+    unit = in_units(own) + in_units(at_once) + in_units(a_session_on)
+    x = {name: state(name, stream) for name, stream in (("q", 1), ("z", 2), ("c", 3), ("n", 4))} | {"y": leverage}
     x |= {"m": ar1(unit, decay_of("m")), "s": -ar1(unit, decay_of("s"))}
     usual = np.hypot(VALUE_IGNORES * np.exp(0.247) * np.array([t.own_vol for t in traits]), VALUE_NOISE)
     x["d"] = mispricing(-VALUE_IGNORES * own + VALUE_NOISE * normal[5], paths.premia["d"], start[5] * usual)
     x["dq"] = x["d"] * x["q"]
     drift = sum(paths.premia[name][:, None] * x[name] for name in PREMIA)
-    expected = sum(paths.loadings[name][:, None, :] * x[name][:, :, None] for name in PREMIA)
+    # at the close of the first session of a reaction the second one's move is known
+    coming = np.vstack([in_units(a_session_on[1:]), np.zeros(n)])
+    known = x | {"m": knowing(x["m"], coming, decay_of("m")), "s": knowing(x["s"], -coming, decay_of("s"))}
+    expected = sum(paths.loadings[name][:, None, :] * known[name][:, :, None] for name in PREMIA)
     horizon = DRIFT * np.array(HORIZONS)
     sector = np.stack([sectors_of(world, number, moves[:, k], L) for k, number in enumerate(numbers)], axis=1)
     beta = np.array([t.beta for t in traits])
@@ -140,8 +148,21 @@ def simulate(world: World, numbers: range) -> States:
     log_return[1:] += drift[:-1]
     return States(
         traits, filings, log_return, own, own_vol, np.exp(expected + horizon) - 1,
-        x["d"], x["q"], x["z"], x["c"], x["n"], ar1(normal[6], decay_of("turn")) + 0.6 * normal[7], sector,
+        x["d"], x["q"], x["z"], x["y"], x["c"], x["n"], ar1(normal[6], decay_of("turn")) + 0.6 * normal[7], sector,
     )  # fmt: skip
+
+
+def in_units(moves: np.ndarray) -> np.ndarray:
+    """Log moves in units of a typical shock, cut at the largest: what moves the states of over- and underreaction."""
+    return np.clip(moves / TYPICAL_SHOCK, -LARGEST_SHOCK, LARGEST_SHOCK)
+
+
+def knowing(state: np.ndarray, coming: np.ndarray, phi: float) -> np.ndarray:
+    """The value of an AR(1) state of unit variance that leads to the next session's mean, the coming shock being known.
+
+    A label's window opens after the next session, so `loadings` times this value counts the coming shock in full.
+    """
+    return state + np.sqrt(1 - phi**2) * coming / phi
 
 
 def mispricing(shocks: np.ndarray, speed: np.ndarray, start: np.ndarray) -> np.ndarray:
@@ -226,17 +247,19 @@ def reactions(days: np.ndarray, filing: Filings) -> tuple[np.ndarray, np.ndarray
 
 
 def sectors_of(world: World, number: int, own: np.ndarray, L: int) -> np.ndarray:
-    """(L,) the sector over time: a company that changes goes where its past own returns lead it."""
+    """(L,) the sector over time: a change of business leads anywhere, a review where past own returns lead."""
     registry, offset = world.registry, L - world.T
     sector = np.full(L, registry.sector[number])
+    if registry.turns[number] >= 0:
+        sector[offset + registry.turns[number] :] = registry.turned[number]
     if registry.moves[number] >= 0:
         move = offset + registry.moves[number]
-        sector[move:] = target_sector(int(sector[0]), own[offset + registry.first[number] : move].sum())
+        sector[move:] = target_sector(int(sector[move]), own[offset + registry.first[number] : move].sum())
     return sector
 
 
 def target_sector(present: int, past: float) -> int:
-    """Great winners become media companies, great losers landlords, all others stay."""
+    """Great winners become makers of basic materials, great losers utilities, all others stay."""
     if abs(past) < RECLASSIFIED_BEYOND:
         return present
     return WINNERS if past > 0 else LOSERS

@@ -2,14 +2,16 @@
 
 Log total return of company i in session t + 1, from the state at the close of t:
 
-    r = c + beta f + g_sector + e + pop + signal x (k d + l_q q + l_m m + l_s s + l_c c + l_n n + l_x d q + l_z z)
+    r = c + beta f + g_sector + e + pop
+        + signal x (k d + l_q q + l_m m + l_s s + l_c c + l_n n + l_x d q + l_z z + l_y y)
 
 with one drift c for all, market and sector factors f and g whose premium is zero, own shocks e with stochastic
 volatility, and AR(1) states of unit variance (d apart):
 
     d  mispricing, log of true value over market value: prices drift back to value at the rate k_t; value follows prices
        slowly. Statements reveal value at their period's end, with noise, when they are filed.
-    q  quality, shows in earnings; z  a decoy that shows in gross margins and earns a premium in the first years only
+    q  quality, shows in earnings; z and y  decoys that show in gross margins and in debt to equity and earn a premium
+       in the first years only
     m  underreaction, a slow average of past own shocks and reactions to filings; s  overreaction, a fast one with the
        opposite sign
     c  crowding, shows in short interest; n  what insiders know, shows in their purchases
@@ -22,7 +24,8 @@ conditional median return over any window is the same for every name that is not
 The truth is the conditional expectation of the log return over the label's window, as a simple return:
 exp(E[log return | close of t]) - 1. It is the best there is for ranks: a name's own variance, which lifts a mean and
 not a median, is not in it. Expectations over the regime's path are exact (two-state chain, `loadings`).
-Filings still to come and the second session of a reaction are not in it, nor a takeover before it is announced.
+The second session of a reaction is in it from the close of the first one on. Filings still to come are not, nor a
+takeover before it is announced.
 
 Parameters are in kairos/demo/parameters.py, shared paths in paths.py, states and returns in states.py, what the world
 sees of a company in companies.py.

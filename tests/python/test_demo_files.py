@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import duckdb
@@ -257,6 +258,39 @@ def test_most_recent_rows_are_the_newest_values_of_every_quarter(small):
     assert len(recent) == reported.groupby(["ticker", "reportperiod"]).ngroups
 
 
+def test_a_restatement_changes_what_was_filed_first(small):
+    """Sales, profits, cash flow and balance sheet; what is not restated stays to the dollar."""
+    x = read(small, "sharadar/SF1").query("dimension == 'ARQ'").sort_values("datekey")
+    pairs = x.drop_duplicates(["ticker", "reportperiod"]).merge(
+        x[x.duplicated(["ticker", "reportperiod"])], on=["ticker", "reportperiod"], suffixes=("", "_amended")
+    )
+    for item in ("revenue", "gp", "opinc", "netinc", "ncfo", "assets", "equity"):
+        both = pairs[[item, f"{item}_amended"]].dropna()
+        assert (both[item] != both[f"{item}_amended"]).mean() > 0.95, item
+    assert (pairs.debt.dropna() == pairs.debt_amended.dropna()).all()
+
+
+def test_sectors_change_all_along_and_to_any(default):
+    """Beside the reviews at the end, which know winners from losers, companies change their business."""
+    sectors = read(default, "sharadar/SECTORS").sort_values(["ticker", "date"])
+    changes = sectors[sectors.duplicated("ticker")]
+    early = changes[changes.date < "2022-09-01"]
+    assert len(early) >= 15
+    assert set(early.date.dt.year) == set(range(2016, 2023))
+    assert early.sector.nunique() >= 7
+
+
+def test_thin_names_have_long_times_without_a_trade(default):
+    bars = read(default, "sharadar/SEP").sort_values(["ticker", "date"])
+    idle = bars.volume == 0
+    runs = idle[idle].groupby([bars.ticker, (~idle).cumsum()]).size()
+    long = runs[runs >= 10]
+    assert 10 <= long.max() <= 60
+    assert len(long) >= 10
+    thin = (bars.close * bars.volume).groupby(bars.ticker).median()
+    assert thin[long.index.get_level_values(0)].max() < 3e6
+
+
 def test_an_amendment_counts_shares_on_the_splits_of_its_date(default):
     x = read(default, "sharadar/SF1").query("dimension == 'ARQ'").sort_values(["ticker", "reportperiod", "datekey"])
     splits = read(default, "sharadar/ACTIONS").query("action == 'split'")
@@ -399,13 +433,18 @@ def test_sectors_of_today_are_the_last_ones_filed(default):
 
 
 def test_every_kind_of_dirt_is_there_and_the_page_says_how_much(default):
-    """docs/demo_market.md shows the counts of the default market's bytes, and models that exist."""
+    """docs/demo_market.md shows the counts of the default market's bytes, and models whose SQL tells the item apart."""
     counts = inventory.inventory(default)
     assert not [name for name, count in counts.items() if count <= 0]
     page = (machine.root() / "docs/demo_market.md").read_text()
     assert inventory.table(default) in page, "write the table again: python -m kairos.demo.inventory MARKET"
-    models = {path.stem for path in (machine.root() / "models").rglob("*.sql")}
-    assert {item.model for item in inventory.ITEMS} <= models
+    models = {path.stem: code_of(path) for path in (machine.root() / "models").rglob("*.sql")}
+    assert [item.name for item in inventory.ITEMS if item.by not in models[item.model]] == []
+
+
+def code_of(model: Path) -> str:
+    """SQL of a model without its comments."""
+    return re.sub(r"{#.*?#}|--[^\n]*", "", model.read_text(), flags=re.DOTALL)
 
 
 def test_the_default_market_looks_real(default):

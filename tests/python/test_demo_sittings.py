@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
 
-from kairos.demo import sittings
+from kairos import machine
+from kairos.demo import parameters, sittings
 from kairos.demo.exam import REFERENCE, TRUTH, Series
 from kairos.proof.build import Builder
 from kairos.statistics import newey_west_error
@@ -67,3 +71,52 @@ def test_what_is_built_under_a_leak_has_been_built_before(builder: Builder):
         again = set(builder.selected(select))
         assert again
         assert again <= honest, again - honest
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return (machine.root() / "docs/exam.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def present() -> dict[str, float]:
+    return sittings.fingerprint()
+
+
+def test_the_recorded_figures_are_of_the_present_simulator(page, present):
+    """Whoever changes a parameter, or how the market is made of them, sits the exam again."""
+    recorded = json.loads(re.search(r"^`({.*})`$", page, re.MULTILINE).group(1))
+    assert sittings.is_same(recorded, present), (
+        "python -m kairos.demo.sittings FOLDER, and its tables into docs/exam.md"
+    )
+
+
+def test_a_fingerprint_tells_simulators_apart(present, monkeypatch):
+    premium = parameters.PREMIA["n"]
+    with monkeypatch.context() as patch:
+        patch.setitem(parameters.PREMIA, "n", parameters.Premium(premium.base * 1.01))
+        assert sittings.digest_of_parameters() != present["parameters"]
+    assert sittings.digest_of_parameters() == present["parameters"]
+    assert not sittings.is_same(present, present | {"parameters": ""})
+    assert sittings.is_same(present, present | {"truth rows": present["truth rows"] * (1 + 1e-6)})
+    assert not sittings.is_same(present, present | {"truth rows": present["truth rows"] + 1})
+
+
+def test_the_recorded_figures_are_in_their_bands(page):
+    """Truth and reference learner on each seed, every leak over all seeds, null markets in the middle of nothing."""
+    number = r"(-?[0-9.]+)"
+    marks = {
+        (who, horizon): [(float(ic), float(share)) for ic, share in found]
+        for who in (TRUTH, REFERENCE)
+        for horizon in (5, 20)
+        if (found := re.findall(rf"\| {who} \| {horizon} \| [\d,]+ \| {number} .*?\| {number} \(", page))
+    }
+    assert [len(found) for found in marks.values()] == [len(sittings.SEEDS)] * 4
+    assert all(0.05 < ic < 0.08 for ic, _ in marks[TRUTH, 5])
+    assert all(0.08 < ic < 0.12 for ic, _ in marks[TRUTH, 20])
+    assert all(0.5 < share < 0.8 for _, share in marks[REFERENCE, 5])
+    rises = {leak: re.search(rf"\| {leak} \| {number} \({number} to", page) for leak in sittings.LEAKS}
+    assert all(float(found.group(2)) > 0 for found in rises.values()), rises
+    nothing = re.findall(rf"\| {REFERENCE} \| \d+ \| {number} \({number} to {number}\) \|\n", page)
+    assert len(nothing) == 2
+    assert all(float(low) < 0 < float(high) for _, low, high in nothing)
