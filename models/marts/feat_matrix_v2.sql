@@ -1,5 +1,6 @@
 {#- The first seed's feature matrix under the name its users know: every registered feature and the classifier's score.
-    Its columns follow feature_registry, so the contract is left to the registry test and not repeated here.
+    Its columns follow feature_registry, so the contract is left to the registry test and not repeated here. Rows come in
+    the order of int_feature_rows, in which the features stand: sorting them by date costs as much as writing them.
     Grain: one row per (ticker, date). Source: features, ml_alphas. -#}
 
 {{ config(materialized='view', contract={'enforced': false}) }}
@@ -9,6 +10,17 @@ with
 features as (
 
     select * from {{ ref('features') }}
+
+),
+
+rows_in_order as (
+
+    select
+        security_id,
+        as_of_date,
+        rowid as place
+
+    from {{ ref('int_feature_rows') }}
 
 ),
 
@@ -34,25 +46,40 @@ prices as (
 
 ),
 
+named as (
+
+    select
+        rows_in_order.security_id,
+        rows_in_order.as_of_date,
+        prices.ticker,
+        alphas.ml_alpha_xgboost_5d_clf
+
+    from rows_in_order
+    inner join prices
+        on
+            rows_in_order.security_id = prices.security_id
+            and rows_in_order.as_of_date = prices.as_of_date
+    left join alphas
+        on
+            rows_in_order.security_id = alphas.security_id
+            and rows_in_order.as_of_date = alphas.as_of_date
+    order by rows_in_order.place
+
+),
+
 matrix as (
 
     select
-        prices.ticker,
+        named.ticker,
         features.as_of_date as date,
         features.* exclude (as_of_date, security_id, known_at, decided_at),
-        alphas.ml_alpha_xgboost_5d_clf as alpha_ml_v2_clf
+        named.ml_alpha_xgboost_5d_clf as alpha_ml_v2_clf
 
     from features
-    inner join prices
-        on
-            features.security_id = prices.security_id
-            and features.as_of_date = prices.as_of_date
-    left join alphas
-        on
-            features.security_id = alphas.security_id
-            and features.as_of_date = alphas.as_of_date
+    positional join named
+
+    where {{ same_rows(['features', 'named']) }}
 
 )
 
 select * from matrix
-order by date, ticker

@@ -1,15 +1,45 @@
-{#- Returns each key that stands on more than one row.
-    columns: the columns that together are the key. -#}
-{% test unique_key(model, columns) %}
+{#- Returns each key that stands on more than one row, and each column of not_null that holds NULL, with the number of rows.
+    columns: the columns that together are the key. One node for both, because each costs dbt as much as a small model. -#}
+{% test unique_key(model, columns, not_null=[]) %}
 
-select
-    {{ columns | join(', ') }},
-    count(*) as copies
+with
 
-from {{ model }}
+counts as (
 
-group by {{ columns | join(', ') }}
+    select
+        {%- for column in not_null %}
+        count(*) - count({{ column }}) as {{ column }}{{ ',' if not loop.last }}
+        {%- else %}
+        count(*) as all_rows
+        {%- endfor %}
 
-having count(*) > 1
+    from {{ model }}
+
+),
+
+findings as (
+
+    select
+        'key on several rows' as finding,
+        concat_ws(', ', {{ columns | join(', ') }}) as place,
+        count(*) as found_rows
+    from {{ model }}
+    group by {{ columns | join(', ') }}
+    having count(*) > 1
+    {%- for column in not_null %}
+
+    union all
+
+    select
+        'column with NULL' as finding,
+        '{{ column }}' as place,
+        {{ column }} as found_rows
+    from counts
+    where {{ column }} > 0
+    {%- endfor %}
+
+)
+
+select * from findings
 
 {% endtest %}
