@@ -8,12 +8,15 @@ names that are not there.
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from kairos.machine import workers
 from kairos.panel import NEVER, active_specs, rows_of
 from kairos.schemas import ALPHA_QUALITY
 
@@ -58,19 +61,20 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
     if not len(grid.dates):
         return ALPHA_QUALITY.empty_table()
     thin = np.flatnonzero(grid.session_index % EVERY_SESSIONS == 0)
-    benchmark = grid.matrix(alphas, BENCHMARK)[thin]
+    scored = grid.matrices(alphas, {name: name for name in {BENCHMARK, *(name for name, _ in judged)}})
+    benchmark = scored[BENCHMARK][thin]
     known = sorted(row["feature_name"] for row in rows_of(feature_sets) if row["feature_set"] == RAW_FEATURES)
     features = Features.read(panel, grid, thin, known) if set(known) <= set(panel.columns) else None
-    returns = {horizon: grid.returns(labels, horizon) for horizon in sorted(settings["label_horizons"])}
-    pieces, kept = [], {(horizon, is_own): Kept() for horizon in returns for is_own in (True, False)}
-    for name, own in judged:
-        scores = grid.matrix(alphas, name)
+    returns = grid.returns(labels, sorted(settings["label_horizons"]))
+    kept = {(horizon, is_own): Kept() for horizon in returns for is_own in (True, False)}
+
+    def pieces_of(name: str, own: tuple[int, ...]) -> list[pa.Table]:
+        scores, pieces = scored[name], []
         steady = steadiness(scores, fewest)
-        with threadpool_limits(limits=1):
-            left = {
-                "rank_ic_beyond_features": features.residuals(scores[thin]) if features else None,
-                "rank_ic_beyond_v8": residuals_of_one(scores[thin], benchmark) if name != BENCHMARK else None,
-            }
+        left = {
+            "rank_ic_beyond_features": features.residuals(scores[thin]) if features else None,
+            "rank_ic_beyond_v8": residuals_of_one(scores[thin], benchmark) if name != BENCHMARK else None,
+        }
         for horizon, realized in returns.items():
             if horizon not in own:
                 columns = coefficients(scores[thin], realized[thin], fewest, kept[horizon, False])
@@ -82,7 +86,11 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
                 if residuals is not None:
                     columns[column][thin] = rank_ic(residuals, realized[thin], fewest)
             pieces.append(_piece(grid, np.arange(len(scores)), name, horizon, 1, columns))
-    return pa.concat_tables(pieces)
+        return pieces
+
+    # NumPy lets other threads in while it sorts and sums; a thread's linear algebra stays on that thread.
+    with threadpool_limits(limits=1), ThreadPoolExecutor(workers()) as threads:
+        return pa.concat_tables(chain.from_iterable(threads.map(lambda alpha: pieces_of(*alpha), judged)))
 
 
 class Grid:
@@ -103,21 +111,29 @@ class Grid:
         calendar = np.append(self._calendar, NEVER)
         return calendar[np.minimum(position, len(self._calendar))]
 
-    def matrix(self, relation, column: str) -> np.ndarray:
-        """A column as float64 (dates, names), NaN where there is no row or it is NULL; other keys are passed over."""
-        values = np.full((len(self.dates), len(self.names)), np.nan)
-        day, name, value = _columns(relation, column)
-        row, column_of, known = self.cells(day, name)
-        values[row, column_of] = value[known]
+    def matrices(self, relation, columns: dict[str, str]) -> dict[str, np.ndarray]:
+        """Expressions over the relation by name, each float64 (dates, names); one reading of the relation for all.
+
+        NaN where there is no row or it is NULL; keys that the grid has not are passed over.
+        """
+        wanted = [f"({expression})::double as {name}" for name, expression in columns.items()]
+        found = relation.project(", ".join([_KEYS, *wanted])).fetchnumpy()
+        row, place, known = self.cells(_days(found["day"]), np.asarray(found["name"]))
+        values = {name: np.full((len(self.dates), len(self.names)), np.nan) for name in columns}
+        for name, matrix in values.items():
+            matrix[row, place] = _filled(found[name])[known]
         return values
 
-    def returns(self, labels, horizon: int) -> np.ndarray:
-        """Forward returns (dates, names), NaN where there is none or it is settled after the date's matured date."""
+    def returns(self, labels, horizons: list[int]) -> dict[int, np.ndarray]:
+        """Forward returns (dates, names) by horizon, NaN where there is none or it is settled after the date's matured
+        date."""
         first, last = (f"date '{_EPOCH + dt.timedelta(days=int(self.dates[i]))}'" for i in (0, -1))
-        window = labels.filter(f"as_of_date between {first} and {last}")
-        realized = self.matrix(window, f"fwd_ret_{horizon}d")
-        ends = self.matrix(window, f"date_diff('day', date '1970-01-01', label_end_date_{horizon}d)")
-        return np.where(ends <= self.matured(horizon)[:, None], realized, np.nan)
+        columns = {f"gain_{h}": f"fwd_ret_{h}d" for h in horizons}
+        columns |= {f"end_{h}": f"date_diff('day', date '1970-01-01', label_end_date_{h}d)" for h in horizons}
+        found = self.matrices(labels.filter(f"as_of_date between {first} and {last}"), columns)
+        return {
+            h: np.where(found[f"end_{h}"] <= self.matured(h)[:, None], found[f"gain_{h}"], np.nan) for h in horizons
+        }
 
     def cells(self, day: np.ndarray, name: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(row, column, known): where each key (rows,) belongs, and which of the keys the grid has."""
@@ -178,13 +194,15 @@ class Kept:
     """The ranks of the last matrix ranked: most alphas score the same names, and their returns rank alike."""
 
     def __init__(self):
-        self._both = self._ranks = np.empty((0, 0))
+        self._last = np.empty((0, 0)), np.empty((0, 0))  # one assignment for both: threads share a Kept
 
     def ranks(self, realized: np.ndarray, both: np.ndarray) -> np.ndarray:
         """centred_ranks() of realized (dates, names), of which `both` says where it is not NaN. One matrix per Kept."""
-        if not np.array_equal(self._both, both):
-            self._both, self._ranks = both, centred_ranks(realized)
-        return self._ranks
+        last, ranks = self._last
+        if not np.array_equal(last, both):
+            ranks = centred_ranks(realized)
+            self._last = both, ranks
+        return ranks
 
 
 def coefficients(
@@ -321,11 +339,6 @@ def _residual(score: np.ndarray, basis: np.ndarray) -> np.ndarray:
     centred = score - score.mean()
     left = centred - basis @ (basis.T @ centred)
     return left if left @ left > 1e-18 * (centred @ centred) else np.full(len(score), np.nan)
-
-
-def _columns(relation, expression: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = relation.project(f"{_KEYS}, ({expression})::double as value").fetchnumpy()
-    return _days(found["day"]), np.asarray(found["name"]), _filled(found["value"])
 
 
 def _filled(values: Any) -> np.ndarray:

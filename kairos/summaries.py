@@ -65,21 +65,23 @@ def fold_quality(alphas, quality, folds, specs, labels, sessions, costs, setting
     grid = Grid(alphas, sessions, int(settings["entry_lag_sessions"]))
     if not len(grid.dates):
         return FOLD_QUALITY.empty_table()
-    next_day = grid.returns(labels, 1)
+    next_day = grid.returns(labels, [1])[1]
     rate = cost_rate(rows_of(costs))
     series = _series(quality.filter("every_sessions = 1"), ["alpha_name", "horizon_days"])
     fitted = sorted(
         (f["alpha_name"], f["test_start_date"], f["fold_id"]) for f in rows_of(folds) if f["status"] == "fitted"
     )
+    active = active_specs(rows_of(specs))
+    scored = grid.matrices(alphas, {spec["alpha_name"]: spec["alpha_name"] for spec in active})
     rows = []
-    for spec in active_specs(rows_of(specs)):
+    for spec in active:
         name, horizon = spec["alpha_name"], spec["horizon_days"]
         starts = [(start, fold_id) for alpha, start, fold_id in fitted if alpha == name]
         if not starts:
             continue
         first_days = np.array([(start - _EPOCH).days for start, _ in starts])
         serving = np.searchsorted(first_days, grid.dates, side="right") - 1
-        book = signal_book(grid.matrix(alphas, name), next_day, grid.session_index, horizon, rate)
+        book = signal_book(scored[name], next_day, grid.session_index, horizon, rate)
         known = series.get((name, horizon))
         for k, (_, fold_id) in enumerate(starts):
             row: dict[str, Any] = {"alpha_name": name, "fold_id": fold_id}
