@@ -21,8 +21,8 @@ from kairos.errors import PublishError
 
 KEEP = 3
 DATABASE = "kairos_marts.duckdb"
-# Snappy instead of zstd, and no long search for repeats in doubles that have none: less than half the CPU, files a tenth
-# larger. Tickers and names of alphas still go into dictionaries.
+# Snappy instead of zstd, and no long search for repeats in doubles that have none: less than half the CPU, files a
+# tenth larger. Tickers and names of alphas still go into dictionaries.
 _PARQUET = "format parquet, compression snappy, dictionary_size_limit 5000"
 
 
@@ -52,9 +52,7 @@ def statements(version: Path, marts: list[str]) -> list[str]:
     ]
     for mart in sorted(marts):
         sql.append(f"create table published_marts.marts.{mart} as from marts.{mart}")
-        sql.append(
-            f"copy published_marts.marts.{mart} to '{version / mart}.parquet' ({_PARQUET})"
-        )
+        sql.append(f"copy published_marts.marts.{mart} to '{version / mart}.parquet' ({_PARQUET})")
     return [*sql, "detach published_marts"]
 
 

@@ -93,16 +93,50 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
         return pa.concat_tables(chain.from_iterable(threads.map(lambda alpha: pieces_of(*alpha), judged)))
 
 
-class Grid:
-    """The dates on which any alpha speaks, and the names: where a row of a relation belongs in a matrix of both."""
+class Cells:
+    """The dates on which any alpha speaks, and the names: where a row of a relation belongs in a matrix of both.
+
+    dates: int32 days, names: security_ids, both ascending; occupied: (row, column) of alphas' own keys, in their order
+    (by date and name if they are stored so).
+    """
+
+    def __init__(self, alphas):
+        """alphas: as_of_date, security_id."""
+        keys = alphas.project(_KEYS).fetchnumpy()
+        self.dates, row = np.unique(days_of(keys["day"]), return_inverse=True)
+        self.names, column = np.unique(np.asarray(keys["name"]), return_inverse=True)
+        self.occupied = row, column
+
+    def matrices(self, relation, columns: dict[str, str]) -> dict[str, np.ndarray]:
+        """Expressions over the relation by name, each float64 (dates, names); one reading of the relation for all.
+
+        NaN where there is no row or it is NULL; keys that are not among the cells are passed over.
+        """
+        wanted = [f"({expression})::double as {name}" for name, expression in columns.items()]
+        found = relation.project(", ".join([_KEYS, *wanted])).fetchnumpy()
+        row, place, known = self.cells(days_of(found["day"]), np.asarray(found["name"]))
+        values = {name: np.full((len(self.dates), len(self.names)), np.nan) for name in columns}
+        for name, matrix in values.items():
+            matrix[row, place] = _filled(found[name])[known]
+        return values
+
+    def cells(self, day: np.ndarray, name: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(row, column, known): where each key (rows,) belongs, and which of the keys have a cell."""
+        row, column = np.searchsorted(self.dates, day), np.searchsorted(self.names, name)
+        row[row == len(self.dates)], column[column == len(self.names)] = 0, 0
+        known = (self.dates[row] == day) & (self.names[column] == name)
+        return row[known], column[known], known
+
+
+class Grid(Cells):
+    """Cells with the calendar: when the labels of a date are due."""
 
     def __init__(self, alphas, sessions, lag: int):
         """alphas: as_of_date, security_id; sessions: session_date, session_index; lag: from decision to entry."""
+        super().__init__(alphas)
         calendar = sessions.project("session_date::date as day, session_index::bigint as i").order("i").fetchnumpy()
-        self._calendar = _days(calendar["day"])
+        self._calendar = days_of(calendar["day"])
         self._first_index, self.lag = int(calendar["i"][0]) if len(calendar["i"]) else 0, lag
-        keys = alphas.project(_KEYS).fetchnumpy()
-        self.dates, self.names = np.unique(_days(keys["day"])), np.unique(np.asarray(keys["name"]))
         self.session_index = np.searchsorted(self._calendar, self.dates) + self._first_index
 
     def matured(self, horizon: int) -> np.ndarray:
@@ -110,19 +144,6 @@ class Grid:
         position = self.session_index - self._first_index + self.lag + horizon
         calendar = np.append(self._calendar, NEVER)
         return calendar[np.minimum(position, len(self._calendar))]
-
-    def matrices(self, relation, columns: dict[str, str]) -> dict[str, np.ndarray]:
-        """Expressions over the relation by name, each float64 (dates, names); one reading of the relation for all.
-
-        NaN where there is no row or it is NULL; keys that the grid has not are passed over.
-        """
-        wanted = [f"({expression})::double as {name}" for name, expression in columns.items()]
-        found = relation.project(", ".join([_KEYS, *wanted])).fetchnumpy()
-        row, place, known = self.cells(_days(found["day"]), np.asarray(found["name"]))
-        values = {name: np.full((len(self.dates), len(self.names)), np.nan) for name in columns}
-        for name, matrix in values.items():
-            matrix[row, place] = _filled(found[name])[known]
-        return values
 
     def returns(self, labels, horizons: list[int]) -> dict[int, np.ndarray]:
         """Forward returns (dates, names) by horizon, NaN where there is none or it is settled after the date's matured
@@ -134,13 +155,6 @@ class Grid:
         return {
             h: np.where(found[f"end_{h}"] <= self.matured(h)[:, None], found[f"gain_{h}"], np.nan) for h in horizons
         }
-
-    def cells(self, day: np.ndarray, name: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(row, column, known): where each key (rows,) belongs, and which of the keys the grid has."""
-        row, column = np.searchsorted(self.dates, day), np.searchsorted(self.names, name)
-        row[row == len(self.dates)], column[column == len(self.names)] = 0, 0
-        known = (self.dates[row] == day) & (self.names[column] == name)
-        return row[known], column[known], known
 
 
 class Features:
@@ -156,7 +170,7 @@ class Features:
         """Of the relation ml_panel on these positions of the grid's dates."""
         thinned = panel.filter(f"session_index % {EVERY_SESSIONS} = 0")
         found = thinned.project(", ".join([_KEYS, *(f"{n}::double as {n}" for n in names)])).fetchnumpy()
-        row, column, known = grid.cells(_days(found["day"]), np.asarray(found["name"]))
+        row, column, known = grid.cells(days_of(found["day"]), np.asarray(found["name"]))
         rows = np.full((len(grid.dates), len(grid.names)), -1)
         rows[row, column] = np.flatnonzero(known)
         return cls(np.column_stack([_filled(found[name]) for name in names]), rows[dates])
@@ -346,7 +360,7 @@ def _filled(values: Any) -> np.ndarray:
     return np.ma.filled(values, np.nan)
 
 
-def _days(dates: Any) -> np.ndarray:
+def days_of(dates: Any) -> np.ndarray:
     return np.asarray(dates).astype("datetime64[D]").astype(np.int32)
 
 

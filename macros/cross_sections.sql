@@ -11,7 +11,7 @@
     Values are brought to [0, 1] by the ends of the cross-section before they are summed: no unit costs precision.
 
     percentile_ranks(base, columns, by) writes `<base>_ranked`: all columns of base and <x>_rank = (average rank - 1) / (n - 1)
-    of the n values, 0.5 where n = 1. All columns in one window, which costs a fifth of a window each.
+    of the n values, 0.5 where n = 1. A sort per column: more than one or two are ranked in Python (kairos/ensembles.py).
 
     neutralised(base, columns, group, by) writes `<base>_neutralised`: all columns of base, of which each x has lost the mean
     of its group; groups with fewer than 5 values are left alone. x is bounded (a z, a rank): its mean is exact to 1e-15.
@@ -147,18 +147,27 @@
     select
         *,
         {%- for x in columns %}
+        -- ties share the mean of their ranks: the first is one more than the names below, the last counts the peers too
         case
             when {{ x }} is null then null
-            when count({{ x }}) over by_cross_section = 1 then 0.5
-            else (
-                rank(order by {{ x }} nulls last) over by_cross_section
-                - rank(order by {{ x }} desc nulls last) over by_cross_section
-                + count({{ x }}) over by_cross_section - 1
-            ) / (2 * (count({{ x }}) over by_cross_section - 1))
+            when count({{ x }}) over all_by_{{ x }} = 1 then 0.5
+            else (rank() over by_{{ x }} + count(*) over by_{{ x }} - 2) / (2 * (count({{ x }}) over all_by_{{ x }} - 1))
         end as {{ x }}_rank{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ base }}
-    window by_cross_section as (partition by {{ by | join(', ') }})
+
+    window
+        {%- for x in columns %}
+        by_{{ x }} as (
+            partition by {{ by | join(', ') }}
+            order by {{ x }} asc nulls last
+        ),
+        all_by_{{ x }} as (
+            partition by {{ by | join(', ') }}
+            order by {{ x }} asc nulls last
+            rows between unbounded preceding and unbounded following
+        ){{ ',' if not loop.last }}
+        {%- endfor %}
 
 ),
 {%- endmacro %}

@@ -94,45 +94,16 @@ strength as (
 
 ),
 
--- ties share the mean of their ranks: the first is one more than the names below, the last counts the peers too
--- by hand: the same bits as percentile_ranks, in three quarters of its time for one column
-places as (
-
-    select
-        as_of_date,
-        security_id,
-        mom_6m,
-        rank() over by_strength as first_rank,
-        count(*) over by_strength as last_rank,
-        count(mom_6m) over by_date as names
-
-    from strength
-
-    window
-        by_date as (
-            partition by as_of_date
-            order by mom_6m asc nulls last
-            rows between unbounded preceding and unbounded following
-        ),
-        by_strength as (
-            partition by as_of_date
-            order by mom_6m asc nulls last
-        )
-
-),
+{{ percentile_ranks('strength', ['mom_6m']) }}
 
 ranks as (
 
     select
         as_of_date,
         security_id,
-        case
-            when mom_6m is null then null
-            when names = 1 then 0.5
-            else (first_rank + last_rank - 2) / (2 * (names - 1))
-        end as relative_strength_126d
+        mom_6m_rank as relative_strength_126d
 
-    from places
+    from strength_ranked
 
     order by security_id, as_of_date
 

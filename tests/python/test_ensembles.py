@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sql_model
+from scipy import stats
 from synthetic_learning import business_days
+
+from kairos.ensembles import combine, percentile_ranks
 
 CALENDAR = business_days(160)
 STARTS = [CALENDAR[20], CALENDAR[80]]
@@ -90,13 +93,18 @@ def warehouse():
         replaced = f"replace ({', '.join(f'{c}::date as {c}' for c in dates)})" if dates else ""
         connection.execute(f"create table {name} as select * {replaced} from frame")
     sql_model.run(connection, "ml/ml_ensemble_weights")
-    lists = {
-        "active_alphas": MEMBERS,
-        "ensembles": [*ENSEMBLES, "dead"],
-        "blends": ["blend"],
-        "blended": ["mean", "expert"],
-    }
-    sql_model.run(connection, "ml/ml_alphas", **lists)
+    sql_model.run(connection, "ml/ml_alphas__weights")
+    combined = combine(  # noqa: F841 (DuckDB finds it by name)
+        connection.table("ml_alphas__learned").order("as_of_date, security_id"),
+        connection.table("ml_alphas__weights"),
+        {
+            "active_alphas": MEMBERS,
+            "ensembles": [*ENSEMBLES, "dead"],
+            "blends": ["blend"],
+            "blended": ["mean", "expert"],
+        },
+    )
+    connection.execute("create table ml_alphas as from combined")
     return connection
 
 
@@ -187,3 +195,39 @@ def test_an_ensemble_without_enough_active_members_says_nothing(warehouse):
     assert alphas["dead"].isna().all()
     assert (spoken["half"].notna() == spoken["alpha_v8"].notna()).all()
     assert (spoken["mean"].notna() == spoken[MEMBERS].notna().all(axis=1)).all()
+
+
+def test_percentile_ranks_are_those_of_scipy_with_ties_and_names_alone():
+    rng = np.random.default_rng(3)
+    values = rng.integers(0, 6, (60, 15)).astype(float)
+    values[rng.random(values.shape) < 0.4] = np.nan
+    values[0] = np.nan
+    values[1, 1:] = np.nan
+    values[1, 0] = 7.0
+    got = percentile_ranks(values)
+    for row, ranks in zip(values, got, strict=True):
+        n = np.isfinite(row).sum()
+        expected = (
+            (stats.rankdata(row, nan_policy="omit") - 1) / (n - 1) if n > 1 else np.where(np.isnan(row), row, 0.5)
+        )
+        np.testing.assert_array_equal(ranks, expected)
+
+
+def test_without_weights_there_are_alphas_and_no_ensembles():
+    """Before the first fit of a young market: no row of weights."""
+    connection = duckdb.connect()
+    connection.execute(
+        "create table learned as select date '2024-01-02' as as_of_date, 1::bigint as security_id,"
+        " 0.5 as a, 0.25 as alpha_v8"
+    )
+    connection.execute(
+        "create table weights (as_of_date date, ensemble_name varchar, member varchar, weight double,"
+        " needed_share double)"
+    )
+    lists = {"active_alphas": ["a"], "ensembles": ["e"], "blends": ["b"], "blended": ["e"]}
+    got = combine(connection.table("learned"), connection.table("weights"), lists)
+    assert got.to_pylist() == [
+        {"as_of_date": dt.date(2024, 1, 2), "security_id": 1, "a": 0.5, "e": None, "b": None, "alpha_v8": 0.25}
+    ]
+    empty = combine(connection.table("learned").filter("false"), connection.table("weights"), lists)
+    assert empty.num_rows == 0 and empty.schema == got.schema
