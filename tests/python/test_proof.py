@@ -23,21 +23,15 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from newcomer import SETTINGS
 from planted_leaks import LEAKS, PAGE, Proof, Pytest, page
 
 from kairos import machine
-from kairos.demo import write_market
 from kairos.errors import ProofError
 from kairos.proof import Builder, compare, default_cuts, delete_future, prove, read_models, report
 from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
-# 30 names: a date is a cross-section from 10 on; half a year of history gives more folds in a short market.
-SETTINGS = {
-    "KAIROS__MIN_CROSS_SECTION": "10",
-    "KAIROS__MIN_SECTOR_NAMES": "2",
-    "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130",
-}
 TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
 AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
 # Statements come on this date and soon after; a company traded last the session before, and its end has this date.
@@ -56,10 +50,10 @@ PROJECT_PARTS = ("models", "python_models", "macros", "seeds", "tests", "analyse
 class Market:
     """The small market, its attacked copies and the warehouses built from them; each is made when first asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, market: Path, folder: Path) -> None:
         self.folder = folder
         self.builder = Builder(settings=SETTINGS)
-        self.market = write_market(folder / "market/small", securities=30, years=3.5, seed=16)
+        self.market = market
 
     @cached_property
     def models(self):
@@ -81,8 +75,8 @@ class Market:
 
 
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory) -> Market:
-    return Market(tmp_path_factory.mktemp("proof"))
+def proof(small_market, tmp_path_factory) -> Market:
+    return Market(small_market, tmp_path_factory.mktemp("proof"))
 
 
 def differing(rows) -> set[str]:
@@ -171,10 +165,10 @@ def dump(warehouse: Path, layers: tuple[str, ...]) -> dict[str, bytes]:
     return out
 
 
-def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, tmp_path):
+def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, house):
+    """One worker built the proof's warehouse; two built that of `kairos build`, in another process."""
     layers = ("features", "ml", "portfolio", "marts")
-    again = Builder(settings=SETTINGS, workers=2).build(proof.market, tmp_path / "again")
-    first, second = dump(proof.whole, layers), dump(again, layers)
+    first, second = dump(proof.whole, layers), dump(house.first_warehouse, layers)
     assert {"marts.fct_signals", "marts.fct_trades", "ml.ml_fits"} <= set(first)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
