@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from kairos.demo.exam import examine, series
+from kairos.demo.exam import examine, marks_of, series
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,10 +99,11 @@ def test_the_exam_marks_this_warehouse(house):
         ics = told.groupby("date")[["score", "fwd_ret_5d"]].corr(method="spearman").iloc[::2, 1].droplevel(1)
         expected = ics.reindex(found.dates[is_marked]).to_numpy()
         np.testing.assert_allclose(found.ics[name][is_marked], expected, rtol=0, atol=1e-12)
-    marks = {(found.who, found.horizon): found for found in examine(house.folder / "kairos.duckdb", house.market)}
-    assert marks["truth", 5].share == 1
-    assert marks["truth", 5].dates == is_marked.sum()
-    assert marks["truth", 5].rank_ic == pytest.approx(np.nanmean(found.ics["truth"]))
+    marks = {mark.who: mark for mark in marks_of(found)}
+    assert {mark.who for mark in examine(house.folder / "kairos.duckdb", house.market, (20,))} == set(marks)
+    assert marks["truth"].share == 1
+    assert marks["truth"].dates == is_marked.sum()
+    assert marks["truth"].rank_ic == pytest.approx(np.nanmean(found.ics["truth"]))
 
 
 def test_second_build_gives_the_same_bytes_while_bi_reads(house):
