@@ -14,6 +14,7 @@ from pathlib import Path
 from kairos import machine
 from kairos.errors import ProofError
 
+PARSED_FOR = "target/ci/kairos.duckdb"  # the warehouse of target ci: what is parsed here serves the linter too
 WAREHOUSE = "kairos.duckdb"  # one file name for all: compiled SQL and views name the catalog, which is the file's stem
 
 
@@ -49,7 +50,7 @@ class Builder:
         (self.project / "target").mkdir(exist_ok=True)
         with (self.project / "target/parse.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": WAREHOUSE})
+            return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": PARSED_FOR})
 
     @property
     def manifest(self) -> dict:
