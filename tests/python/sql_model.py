@@ -21,7 +21,7 @@ def compiled(path: str, **overrides) -> str:
 
 def rendered(sql: str, **overrides) -> str:
     """The text of a model or test with the project's macros and vars, some of them overridden."""
-    values = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"] | overrides
+    values = project_vars() | overrides
     return template(sql).render(
         ref=lambda name: name,
         source=lambda source, name: f"{source}__{name}",
@@ -31,6 +31,20 @@ def rendered(sql: str, **overrides) -> str:
         config=lambda **_: "",
         **{"return": lambda value: value},
     )
+
+
+@functools.cache
+def project_vars() -> dict:
+    """The vars of dbt_project.yml; not to be written to."""
+    return yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+
+
+@functools.cache
+def database(file: str) -> duckdb.DuckDBPyConnection:
+    """The database in memory of a test file (its __name__) for examples that replace one another's tables: to make one
+    for each would cost more than they do.
+    """
+    return duckdb.connect()
 
 
 @functools.cache

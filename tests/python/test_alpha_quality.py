@@ -32,7 +32,7 @@ def quality_of(
     scores: pd.DataFrame, labels: pd.DataFrame, min_cross_section: int = 5, features: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """alpha_quality of one alpha 'a' at 5 sessions; scores may have a column alpha_v8, features one per feature."""
-    connection = duckdb.connect()
+    connection = sql_model.database(__name__)
     alphas = scores.rename(columns={"score": "a"})
     if "alpha_v8" not in alphas:
         alphas["alpha_v8"] = np.nan

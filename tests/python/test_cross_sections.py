@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import duckdb
 import numpy as np
 import pandas as pd
 import sql_model
@@ -52,12 +51,12 @@ def panels(draw) -> pd.DataFrame:
 
 def result(name: str, panel: pd.DataFrame) -> pd.DataFrame:
     """A macro's rows by date and security."""
-    with duckdb.connect() as con:
-        con.register("panel_frame", panel)
-        con.execute("create table panel_rows as select * replace (as_of_date::date as as_of_date) from panel_frame")
-        numbers = ", ".join(f"nullif({c}, 'nan'::double) as {c}" for c in ("x", "y"))
-        con.execute(f"create or replace table panel_rows as select * replace ({numbers}) from panel_rows")
-        return con.sql(SQL[name]).df()
+    con = sql_model.database(__name__)
+    con.register("panel_frame", panel)
+    numbers = ", ".join(f"nullif({c}, 'nan'::double) as {c}" for c in ("x", "y"))
+    typed = f"select * replace (as_of_date::date as as_of_date, {numbers}) from panel_frame"
+    con.execute(f"create or replace table panel_rows as {typed}")
+    return con.sql(SQL[name]).df()
 
 
 def by_date(panel: pd.DataFrame):

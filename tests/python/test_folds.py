@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,7 +49,7 @@ def make_market(rng: np.random.Generator, first: int, last: int, names: int, hor
 def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     """ml_folds of one alpha, by the project's SQL."""
     horizon = spec["horizon_days"]
-    connection = duckdb.connect()
+    connection = sql_model.database(__name__)
     sessions = pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))})
     sessions["previous_session_date"] = [None, *CALENDAR[:-1]]
     label = {"multiclass": "updown", "regression": "fwd_ret"}.get(spec["task"], "outperform")
@@ -74,9 +73,9 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
         dated = [c for c in frame.columns if c.endswith("_date") or c.startswith("label_end_date")]
         casts = ", ".join(f"{c}::date as {c}" for c in dated)
         connection.execute(
-            f"create table {name} as select * replace ({casts}) from frame"
+            f"create or replace table {name} as select * replace ({casts}) from frame"
             if dated
-            else f"create table {name} as from frame"
+            else f"create or replace table {name} as from frame"
         )
     for column in ("net_logret_10d", "label_end_date_event_10d"):
         kind = "date" if "date" in column else "double"
