@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 import duckdb
 import numpy as np
@@ -117,6 +118,7 @@ def evidence(start: dt.date, regime: str = "any") -> pd.DataFrame:
     return known.groupby("alpha_name")["rank_ic"].agg(["mean", "std", "count"]).reindex(MEMBERS)
 
 
+@functools.cache
 def expected_weights(ensemble: str, start: dt.date, regime: str) -> dict[str, float]:
     """Weights of an ensemble worked out in plain Python, absolute values summing to 1."""
     method, least, members = next((m, d, w) for e, m, _, d, w in SEED if e == ensemble)
