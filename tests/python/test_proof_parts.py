@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from kairos.demo import write_market
 from kairos.errors import ProofError
 from kairos.proof import ProofRow, compare, delete_future, read_models, report, to_table
 from kairos.proof.attack import RULES
@@ -24,10 +25,11 @@ FACTS = Model("facts", "features", None, None, ("as_of_date", "security_id"))
 
 
 @pytest.fixture(scope="module")
-def attacked(small_market, tmp_path_factory) -> tuple[Path, Path]:
+def attacked(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("attack")
-    delete_future(small_market, folder / "attacked", CUT)
-    return small_market, folder / "attacked"
+    market = write_market(folder / "market", securities=30, years=3.5, seed=16)
+    delete_future(market, folder / "attacked", CUT)
+    return market, folder / "attacked"
 
 
 def one(sql: str):
