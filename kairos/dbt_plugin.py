@@ -57,11 +57,28 @@ FUNCTIONS = (
 )
 
 
+SETTINGS = {
+    "preserve_insertion_order": "true",
+    # these cost a fifth of the CPU of writing a feature table, for doubles that hardly compress: files grow by a fifth
+    "disabled_compression_methods": "alp,alprd",
+    # row groups written as they fill: less memory held, and a tenth less CPU than writing five at a time
+    "write_buffer_row_group_count": "1",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+
+
 class Plugin(BasePlugin):
     """The class must have this name."""
 
     def configure_connection(self, conn):
-        """Limits from the machine (half of the memory, the rest is for learning), then the functions."""
+        """Settings, limits from the machine (half of the memory, the rest is for learning), and the functions.
+
+        The settings do not stand in profiles.yml because dbt-duckdb would set those again for every cursor, a thousand
+        times a build.
+        """
+        for name, value in SETTINGS.items():
+            conn.execute(f"set global {name} = '{value}'")
         spill = machine.target_dir() / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         conn.execute(f"set threads = {machine.workers()}")
