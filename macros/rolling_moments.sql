@@ -1,8 +1,8 @@
 {#- Rolling sums, squared and co-deviations over storage order, without cancellation.
 
-    rolling_moments(base, series, windows, pairs=[]) writes CTEs from the CTE `base` to `<base>_moments`, which has all
-    columns of base and, for every window n in windows:
-        sum_<x>_<n>         sum of x over the n rows ending at the row             x in series
+    rolling_moments(base, series, windows, pairs=[], sums=[]) writes CTEs from the CTE `base` to `<base>_moments`, which
+    has all columns of base and, for every window n in windows:
+        sum_<x>_<n>         sum of x over the n rows ending at the row             x in series and in sums
         m2_<x>_<n>          sum of (x - mean x)^2 over the same rows               x in series
         m2_<x>_<y>_<n>      sum of (x - mean x)(y - mean y) over the same rows     [x, y] in pairs
     The window of a + b rows joins the a rows ending at the row with the b rows ending a rows earlier (Chan, Golub and
@@ -13,7 +13,7 @@
     joined in the same way, whatever else the table holds. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
     NULL; gate by row_in_run. Offsets stay below 2,048.
     Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']]) }}" }} -#}
-{% macro rolling_moments(base, series, windows, pairs=[]) -%}
+{% macro rolling_moments(base, series, windows, pairs=[], sums=[]) -%}
     {#- the steps {n: [a, b]}: the newest a of n = a + b rows, joined by the b rows before them -#}
     {%- set steps = {} -%}
     {%- set ns = namespace(from=base) -%}
@@ -41,7 +41,7 @@
         {%- set to = base ~ ('_moments' if loop.last else '_' ~ n) -%}
         {%- set ns.gap = {} -%}
         {%- set ns.columns = [] -%}
-        {%- for x in series -%}
+        {%- for x in series + sums -%}
             {%- set newer = x if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
             {%- set older = 'lag(' ~ (x if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
             {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ n) -%}

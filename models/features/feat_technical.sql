@@ -13,7 +13,10 @@ with
 moves as (
 
     select
-        *,
+        as_of_date,
+        security_id,
+        row_in_run,
+        close,
         case when row_in_run > 1 then close - lag(close) over () else 0 end as moved,
         case when row_in_run > 1 then high - lag(high) over () else 0 end as rise,
         case when row_in_run > 1 then lag(low) over () - low else 0 end as fall,
@@ -98,7 +101,12 @@ averages as (
 ranging as (
 
     select
-        *,
+        as_of_date,
+        security_id,
+        row_in_run,
+        high,
+        low,
+        close,
         (high + low + close) / 3 as typical,
         abs(typical - lag(typical) over ()) as typical_moved
 
@@ -108,7 +116,7 @@ ranging as (
 
 ),
 
-{{ rolling_moments('ranging', ['close', 'typical', 'typical_moved'], [10, 19, 20, 50, 200]) }}
+{{ rolling_moments('ranging', ['close'], [10, 19, 20, 50, 200], sums=['typical', 'typical_moved']) }}
 
 {{ rolling_extremes('ranging_moments', [14, 252], highest=['high'], lowest=['low']) }}
 
@@ -172,7 +180,11 @@ ranges as (
 trading as (
 
     select
-        *,
+        as_of_date,
+        security_id,
+        row_in_run,
+        close,
+        volume_shares,
         (high + low + close) / 3 * volume_shares as price_paid,
         case when volume_shares > 0 then 1 else 0 end as is_traded,
         case when row_in_run > 1 then sign(close - lag(close) over ()) * volume_shares end as signed_volume,
@@ -188,7 +200,7 @@ trading as (
 
 ),
 
-{{ rolling_moments('trading', ['volume_shares', 'price_paid', 'impact', 'is_traded'], [20, 21, 60]) }}
+{{ rolling_moments('trading', [], [20, 21, 60], sums=['volume_shares', 'price_paid', 'impact', 'is_traded']) }}
 
 -- cumulated and regressed at once: the line's slope is the sum of j (20 - j) / 2 x the j-th of the window's 19 moves,
 -- divided by 665

@@ -3,7 +3,10 @@
       - a delisting by the vendor's event, where the vendor delivers events; its silence means nothing then;
       - else, in a market that keeps delisted names, 20 sessions without a bar: the 20th declares the security dead;
       - 60 sessions without a bar, where the ticker is all there is to know a security by. A vendor's permanent id
-        outlasts any silence.
+        outlasts any silence;
+      - a close of at least 20 times the one before, where there is no permanent id: no share rises so from one bar to the
+        next. It is another security under the symbol (old shares cancelled, new ones issued), or a reverse split that
+        nobody adjusted for; windows must not reach across it. A fall of that size can be true and ends nothing.
     What trades after an end is a new security. A ticker that several price vendors deliver is served by one, so that no
     name counts twice and no series changes its basis midway: by the vendor whose bars begin first, of those that begin
     together the first in var price_vendors.
@@ -11,6 +14,7 @@
 
 {%- set gap_sessions = 60 %}
 {%- set delisted_after_sessions = 20 %}
+{%- set another_security_factor = 20 %}
 
 with
 
@@ -73,7 +77,8 @@ neighbours as (
         ticker,
         session_index,
         coalesce(lag(ticker) over () = ticker and lag(vendor) over () = vendor, false) as is_continued,
-        session_index - lag(session_index) over () - 1 as silent_sessions
+        session_index - lag(session_index) over () - 1 as silent_sessions,
+        close / lag(close) over () as close_ratio
 
     from bars
 
@@ -161,8 +166,13 @@ starts as (
 
     where
         neighbours.is_continued
-        and neighbours.silent_sessions >= {{ delisted_after_sessions }}
-        and neighbours.silent_sessions >= served.ends_after_silence
+        and (
+            (
+                neighbours.silent_sessions >= {{ delisted_after_sessions }}
+                and neighbours.silent_sessions >= served.ends_after_silence
+            )
+            or (neighbours.close_ratio >= {{ another_security_factor }} and served.permanent_id is null)
+        )
 
     union
 
@@ -328,6 +338,9 @@ select
         when
             ended.keeps_delisted
             and ended.last_session_index + {{ delisted_after_sessions }} <= ended.market_end_index
+            and coalesce(
+                ended.last_session_index + {{ delisted_after_sessions }} < ended.next_first_session_index, true
+            )
             then ended.last_session_index + {{ delisted_after_sessions }}
     end as delisting_known_index,
     events.known_at as delisting_known_at,

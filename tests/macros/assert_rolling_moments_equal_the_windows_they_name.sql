@@ -10,13 +10,14 @@ numbers as (
     select
         i,
         sin(i * i)::double as x,
-        case when i != 150 then cos(i * 1.7)::double + 100 end as y
+        case when i != 150 then cos(i * 1.7)::double + 100 end as y,
+        sqrt(i)::double as z
 
     from range(1, 501) as r (i)
 
 ),
 
-{{ rolling_moments('numbers', ['x', 'y'], windows, pairs=[['x', 'y']]) }}
+{{ rolling_moments('numbers', ['x', 'y'], windows, pairs=[['x', 'y']], sums=['z']) }}
 
 compared as (
 
@@ -24,10 +25,12 @@ compared as (
         i,
         {%- for n in windows %}
         sum_x_{{ n }} as got_{{ n }}_sum,
+        sum_z_{{ n }} as got_{{ n }}_sum_alone,
         m2_x_{{ n }} as got_{{ n }}_xx,
         m2_y_{{ n }} as got_{{ n }}_yy,
         m2_x_y_{{ n }} as got_{{ n }}_xy,
         case when i >= {{ n }} then sum(x) over w_{{ n }} end as want_{{ n }}_sum,
+        case when i >= {{ n }} then sum(z) over w_{{ n }} end as want_{{ n }}_sum_alone,
         case when i >= {{ n }} then var_pop(x) over w_{{ n }} * {{ n }} end as want_{{ n }}_xx,
         case when count(y) over w_{{ n }} = {{ n }} then var_pop(y) over w_{{ n }} * {{ n }} end as want_{{ n }}_yy,
         case when count(y) over w_{{ n }} = {{ n }} then covar_pop(x, y) over w_{{ n }} * {{ n }} end as want_{{ n }}_xy
@@ -46,7 +49,7 @@ compared as (
 select * from compared
 where
     {% for n in windows %}
-    {% for what in ['sum', 'xx', 'yy', 'xy'] %}
+    {% for what in ['sum', 'sum_alone', 'xx', 'yy', 'xy'] %}
     ((got_{{ n }}_{{ what }} is null) is distinct from (want_{{ n }}_{{ what }} is null)) or
     abs(got_{{ n }}_{{ what }} - want_{{ n }}_{{ what }}) > 1e-9 or
     {% endfor %}

@@ -1,8 +1,9 @@
 """The chain from bars to members against a walk over every session in plain Python, on a small random market.
 
 The market is made of accidents: holes as long as every rule's limit and one session longer or shorter, names that stop,
-splits on both sides of the file's basis date, a second file on another basis, thin names and penny prices. The chain is
-then built again with the future removed: what was there before must stay, to the bit.
+splits on both sides of the file's basis date, prices that rise to the thirtyfold overnight, a second file on another
+basis, thin names and penny prices. The chain is then built again with the future removed: what was there before must
+stay, to the bit.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PRICE_COLUMNS = [
 ]  # fmt: skip
 COLUMNS = dict.fromkeys(PRICE_COLUMNS, "prices") | {"r": "returned", "is_member": "universe"}
 CARRIED, DEAD, NEW_SPELL, HISTORY, MIN_ADV = 5, 20, 60, 252, 1_000_000
+ANOTHER = 20  # times the close before: another security under the symbol
 
 
 def calendar() -> list[datetime.date]:
@@ -57,6 +59,8 @@ def make_bars(seed: int) -> tuple[dict[str, dict[int, tuple]], list[tuple]]:
         bars[ticker] = {}
         for i in range(first, last):
             price *= 1 + chance.gauss(0, 0.02)
+            if (number, i) in ((0, 300), (3, 250)):
+                price *= 30
             paid *= 1 + chance.choice([0, 0, 0, 1e-3]) * chance.random()
             if i in silent:
                 continue
@@ -110,7 +114,11 @@ def expected_rows(bars: dict, splits: list[tuple], *, keeps_delisted: bool) -> d
         spell, newest, history, run, window, before = 0, None, 0, 0, [], None
         for i in range(market_end + 1):
             if i in of_ticker:
-                if newest is None or i - newest - 1 >= breaks_after:
+                if (
+                    newest is None
+                    or i - newest - 1 >= breaks_after
+                    or of_ticker[i][3] >= ANOTHER * of_ticker[newest][3]
+                ):
                     spell, history, run = spell + 1, 0, 0
                 newest, history = i, history + 1
                 open_, high, low, close, total, volume = of_ticker[i]
