@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from joblib.externals.loky import get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 import kairos
@@ -53,9 +53,11 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
     runs in this process. A cluster has as many as it has.
     Tasks start in the order given: the longest first leaves the fewest cores idle at the end. Lists that run at the
     same time (dbt runs Python models as threads of one process) wait in one queue for the same workers.
-    A worker that is killed costs the task it had, on loky the tasks in flight; they are tried again, there once, on a
-    cluster three times. An exception of fn is raised as it is.
-    Raises ExecutorError for an executor that cannot be used, before the first task, or when workers keep dying.
+    A worker that is killed costs the task it had, which is tried again: on a cluster three times, on loky once and
+    alone, as are the tasks the other workers had, since loky gives up all its workers when one dies. An exception of fn
+    is raised as it is.
+    Raises ExecutorError for an executor that cannot be used, before the first task; and when a task has killed its last
+    worker, on loky with its name and when all others are done.
     """
     name = _executor()
     if name == "loky":
@@ -99,27 +101,48 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
         for position, task in enumerate(tasks):
             yield position, fn(task)
         return
-    waiting = dict(enumerate(tasks))
-    for attempt in (1, 2):
-        try:
-            for position, result in _run_in_processes(fn, waiting, count):
-                del waiting[position]
-                yield position, result
-            return
-        except BrokenProcessPool as error:
-            if attempt == 2:
+    waiting, killers = dict(enumerate(tasks)), []
+    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
+        while waiting:
+            before = len(waiting)
+            died = None
+            try:
+                for position, result in _run_in_processes(fn, waiting, count, Path(folder)):
+                    del waiting[position]
+                    yield position, result
+            except BrokenProcessPool as error:
+                died = error
+            # what was in flight when a worker died is tried again, each task alone in a worker of its own: the others
+            # wait for nobody's memory, and a task that kills its worker again is known
+            for position in [position for position in waiting if (Path(folder) / str(position)).exists()]:
+                task = waiting.pop(position)
+                try:
+                    result = _run_alone(fn, task)
+                except BrokenProcessPool:
+                    killers.append(_called(fn, task, position))
+                else:
+                    yield position, result
+            if died and len(waiting) == before:
                 raise ExecutorError(
-                    f"Worker processes died twice; {len(waiting)} of {len(tasks)} tasks are not done. A worker is "
-                    "usually killed for want of memory: set KAIROS_WORKERS lower, or free memory, and build again."
-                ) from error
+                    f"Worker processes die before they take a task; {before} of {len(tasks)} tasks are not done. Free "
+                    "memory, or set KAIROS_WORKERS to 1, and build again."
+                ) from died
+    if killers:
+        raise ExecutorError(
+            f"Killed its worker process twice, the second time alone: {', '.join(killers)}; the other"
+            f" {len(tasks) - len(killers)} of {len(tasks)} tasks are done. A worker is usually killed for want of"
+            " memory: set KAIROS_WORKERS lower, or free memory, and build again."
+        )
 
 
-def _run_in_processes(fn: Callable[[Any], Any], tasks: dict[int, Any], count: int) -> Iterator[tuple[int, Any]]:
-    """One attempt in worker processes; raises BrokenProcessPool when a worker dies, after all that is done."""
-    # starting a process flushes stdout, which a caller that silences dbt may have set to None
-    with _STARTING, contextlib.redirect_stdout(io.StringIO()) if sys.stdout is None else contextlib.nullcontext():
+def _run_in_processes(
+    fn: Callable[[Any], Any], tasks: dict[int, Any], count: int, folder: Path
+) -> Iterator[tuple[int, Any]]:
+    """One attempt in worker processes; raises BrokenProcessPool when a worker dies, after all that is done. Each task
+    leaves a file called after its position in the folder when it begins."""
+    with _starting():
         pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
-        futures = {pool.submit(fn, task): position for position, task in tasks.items()}
+        futures = {pool.submit(_begun, fn, task, folder / str(position)): position for position, task in tasks.items()}
     died = None
     left = set(futures)
     try:
@@ -135,6 +158,37 @@ def _run_in_processes(fn: Callable[[Any], Any], tasks: dict[int, Any], count: in
     finally:
         for future in futures:
             future.cancel()
+
+
+def _begun(fn: Callable[[Any], Any], task: Any, mark: Path) -> Any:
+    """fn(task), after saying in a file that a worker has it."""
+    mark.touch()
+    return fn(task)
+
+
+def _run_alone(fn: Callable[[Any], Any], task: Any) -> Any:
+    """fn(task) in a worker process of its own; raises BrokenProcessPool when it dies."""
+    with _starting():
+        pool = ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
+        future = pool.submit(fn, task)
+    try:
+        return future.result()
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Starting a process flushes stdout, which a caller that silences dbt may have set to None."""
+    with _STARTING, contextlib.redirect_stdout(io.StringIO()) if sys.stdout is None else contextlib.nullcontext():
+        yield
+
+
+def _called(fn: Callable[[Any], Any], task: Any, position: int) -> str:
+    """What an error calls a task: alpha and fold where it has them."""
+    parts = [task.get(part) or {} for part in ("fit", "spec", "fold")] if isinstance(task, dict) else []
+    names = [str(part[key]) for part in parts for key in ("alpha_name", "fold_id") if key in part]
+    return f"{fn.__name__} of {' '.join(dict.fromkeys(names)) or f'task {position}'}"
 
 
 # --- clusters
@@ -187,7 +241,14 @@ def _run_on_ray(fn: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tupl
             ).remote(probe)
             for node in nodes
         }
-        _compare({node: ray.get(said, timeout=10 * _PATIENCE) for node, said in asked.items()}, f"Ray at {address}")
+        try:
+            states = {node: ray.get(said, timeout=10 * _PATIENCE) for node, said in asked.items()}
+        except ray.exceptions.RayError as error:  # no answer in time, a worker that dies, a package that is not there
+            raise ExecutorError(
+                f"Ray at {address}: a node cannot run kairos ({error}). Install this machine's lock and this version of"
+                " kairos there, or take the node away."
+            ) from error
+        _compare(states, f"Ray at {address}")
     call = ray.remote(num_cpus=1, max_retries=_DEATHS, retry_exceptions=False)(fn)
     positions = {call.remote(task): position for position, task in enumerate(tasks)}
     left = list(positions)
