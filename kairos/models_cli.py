@@ -57,8 +57,8 @@ def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any
     with open_warehouse(warehouse) as connection:
         try:
             fits = connection.sql(NEWEST_LAST).fetchall()
-        except duckdb.CatalogException as error:
-            raise MarketError(f"{warehouse} has no table ml.ml_served_fits. Run make build first.") from error
+        except duckdb.Error as error:
+            raise MarketError(f"{warehouse} has no table ml.ml_served_fits. Run make build first. ({error})") from error
         folds = {fold: effective for alpha, fold, effective in fits if alpha == alpha_name}
         if not folds:
             names = ", ".join(sorted({alpha for alpha, *_ in fits})) or "none"

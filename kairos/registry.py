@@ -11,8 +11,6 @@ import contextlib
 import datetime as dt
 import fcntl
 import getpass
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from kairos import state
 from kairos.backtest.adhoc import open_warehouse
-from kairos.errors import MarketError, RegistryError, StateError
+from kairos.errors import MarketError, RegistryError
+from kairos.schemas import FITS, REGISTRY_EVENTS
 
 _VERSIONS = """
 select alpha_name, version, fit_id, fold_id, status, effective_date, served_from_date, rank_ic, gate_result, age_days,
@@ -110,17 +110,8 @@ def events(place: Path) -> list[dict[str, Any]]:
 
     Raises StateError for files that cannot be read.
     """
-    with duckdb.connect() as connection:
-        try:
-            connection.execute("create schema raw")
-            connection.execute(state.view(place, "registry_events"))
-            found = connection.sql("from raw.state__registry_events order by event_number").to_arrow_table()
-        except duckdb.Error as error:
-            raise StateError(
-                f"{place / 'registry_events'}: cannot be read ({error}). Restore the file from a backup, or move it"
-                " away; its events are then no longer counted."
-            ) from error
-    return found.to_pylist()
+    found = state.read(place, "registry_events", REGISTRY_EVENTS).to_pylist()
+    return sorted(found, key=lambda event: event["event_number"])
 
 
 def pending(warehouse: Path, place: Path) -> list[dict[str, Any]]:
@@ -172,12 +163,7 @@ def _choose(
         "why": why.strip(),
         "first_seen_at": dt.datetime.now(dt.UTC).replace(tzinfo=None),
     }
-    types = dict(part.strip().split(" ") for part in state.FOLDERS["registry_events"].split(","))
-    values = ", ".join(f"${name}::{kind} as {name}" for name, kind in types.items())
-    name = hashlib.sha256(json.dumps(said, default=str, sort_keys=True).encode()).hexdigest()[:16]
-    with duckdb.connect() as connection:
-        connection.execute(f"create table said as select {values}", said)
-        _write(connection.table("said"), state.folder(place, "registry_events") / f"{name}.parquet")
+    state.append(place, "registry_events", pa.Table.from_pylist([said], schema=REGISTRY_EVENTS))
     return Choice(row["alpha_name"], row["version"], event, said["effective_date"])
 
 
@@ -191,18 +177,17 @@ def _user() -> str:
 
 def _keep_fit(warehouse: Path, place: Path, row: dict[str, Any]) -> None:
     """The fit's row of ml_fits in the state, once."""
-    kept = state.folder(place, "registry_fits") / f"{row['fit_id']}.parquet"
-    if kept.exists():
+    if row["fit_id"] in state.read(place, "registry_fits", FITS)["fit_id"].to_pylist():
         return
-    columns = ", ".join(part.split(" ")[0] for part in state.FOLDERS["registry_fits"].split(", "))
+    columns = ", ".join(FITS.names)
     with open_warehouse(warehouse) as connection:
-        made = connection.sql(f"select {columns} from ml.ml_fits where fit_id = '{row['fit_id']}'")
-        if not made.fetchall():
-            raise RegistryError(
-                f"Version {row['version']} of {row['alpha_name']} was made by other code or data and its bytes were not"
-                " kept: only a version that the build still makes, or one chosen before, can serve."
-            )
-        _write(made, kept)
+        made = connection.sql(f"select {columns} from ml.ml_fits where fit_id = '{row['fit_id']}'").to_arrow_table()
+    if not made.num_rows:
+        raise RegistryError(
+            f"Version {row['version']} of {row['alpha_name']} was made by other code or data and its bytes were not"
+            " kept: only a version that the build still makes, or one chosen before, can serve."
+        )
+    state.append(place, "registry_fits", made.cast(FITS))
 
 
 def _version(own: list[dict[str, Any]], version: int) -> dict[str, Any]:
@@ -216,15 +201,8 @@ def _version(own: list[dict[str, Any]], version: int) -> dict[str, Any]:
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Path) -> list[dict[str, Any]]:
     try:
         return connection.sql(sql).to_arrow_table().to_pylist()
-    except duckdb.CatalogException as error:
-        raise MarketError(f"{warehouse} has no table ml.ml_model_versions. Run make build first.") from error
-
-
-def _write(relation: duckdb.DuckDBPyRelation, path: Path) -> None:
-    """A Parquet file, whole or not at all."""
-    draft = path.with_suffix(".tmp")
-    relation.write_parquet(str(draft), compression="zstd")
-    draft.replace(path)
+    except duckdb.Error as error:
+        raise MarketError(f"{warehouse} has no table ml.ml_model_versions. Run make build first. ({error})") from error
 
 
 @contextlib.contextmanager

@@ -144,6 +144,23 @@ TUNING_TRIALS = pa.schema(
     ]
 )
 
+# One row per event_number: what happened to a fit (kairos.registry).
+REGISTRY_EVENTS = pa.schema(
+    [
+        ("event_number", pa.int64()),
+        ("alpha_name", pa.string()),
+        ("event", pa.string()),
+        ("fit_id", pa.string()),
+        ("fold_id", pa.string()),
+        ("version", pa.int32()),
+        ("effective_date", pa.date32()),
+        ("who", pa.string()),
+        ("why", pa.string()),
+        ("gate_result", pa.string()),
+        ("first_seen_at", pa.timestamp("us")),
+    ]
+)
+
 # One row per (alpha_name, fold_id, feature_name): what the feature does to the fold's scores.
 IMPORTANCES = pa.schema(
     [

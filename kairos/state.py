@@ -23,27 +23,33 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kairos.errors import StateError
-from kairos.schemas import FITS
+from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
 
 _SQL_TYPES = {
     "string": "varchar",
     "date32[day]": "date",
+    "timestamp[us]": "timestamp",
+    "int32": "integer",
     "int64": "bigint",
+    "double": "double",
     "binary": "blob",
     "list<item: string>": "varchar[]",
     "list<item: double>": "double[]",
 }
 
+
+def _columns(schema: pa.Schema) -> str:
+    """The columns of a schema with their types in SQL."""
+    return ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in schema)
+
+
 FOLDERS = {
     "row_loads": "dataset varchar, row_key varchar, security_id bigint, known_at timestamp, first_seen_at timestamp",
     "bar_loads": "dataset varchar, session_date date, bars bigint, digest ubigint, hashed_by varchar,"
     " first_seen_at timestamp",
-    "ml_trials": "study_id varchar, trial_number integer, alpha_name varchar, fold_id varchar, test_start_date date,"
-    " family varchar, params varchar, inner_rank_ics double[], mean_rank_ic double, status varchar,"
-    " training_data_hash varchar",
-    "registry_events": "event_number bigint, alpha_name varchar, event varchar, fit_id varchar, fold_id varchar,"
-    " version integer, effective_date date, who varchar, why varchar, gate_result varchar, first_seen_at timestamp",
-    "registry_fits": ", ".join(f"{field.name} {_SQL_TYPES[str(field.type)]}" for field in FITS),
+    "ml_trials": _columns(TUNING_TRIALS),
+    "registry_events": _columns(REGISTRY_EVENTS),
+    "registry_fits": _columns(FITS),
 }
 
 
@@ -62,7 +68,7 @@ def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
     tables = []
     for file in sorted((state / name).glob("*.parquet")):
         try:
-            tables.append(pq.read_table(file).cast(schema))
+            tables.append(pq.read_table(file, columns=schema.names).cast(schema))
         except (OSError, ValueError, pa.ArrowException) as error:
             raise StateError(
                 f"{file}: {name} cannot be read ({error}). Restore the file from a backup, or move it away; its rows "
