@@ -9,7 +9,9 @@ coefficient times standardised value, which is exact where features move apart f
 from __future__ import annotations
 
 import functools
+import hashlib
 import zlib
+from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -20,22 +22,25 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
-from kairos import executor
+from kairos import executor, quality
 from kairos.families import family_named
 from kairos.fitting import Preparation
+from kairos.kept import Kept, digest, digest_of_rows
 from kairos.panel import rows_of, write_panel
 from kairos.progress import say
 from kairos.quality import EVERY_SESSIONS, centred_ranks, rank_ic
 from kairos.schemas import IMPORTANCES
-from kairos.scoring import columns_of, served_rows
+from kairos.scoring import columns_of, scoring_code, served_rows
 
 # Rows of a test window whose contributions are taken, and dates and names of each that are permuted.
 SHAP_ROWS = 100
 PERMUTED_DATES, PERMUTED_NAMES = 5, 60
 
 
-def importances(fits, panel, labels, specs, settings: dict[str, Any]) -> pa.Table:
+def importances(fits, panel, labels, specs, settings: dict[str, Any], kept: Kept | None = None) -> pa.Table:
     """One row per fit and feature: schemas.IMPORTANCES ordered by alpha_name, fold_id, feature_name.
+
+    kept: what was found in earlier builds, taken where the fit, the code and every value asked about are the same.
 
     Arguments are DuckDB relations ml_fits, ml_panel, labels, alpha_specs; settings: min_cross_section. The test window
     of a fit is what its schedule has it serve so far, on every fifth session. Contributions need no label; the rest is
@@ -64,19 +69,53 @@ def importances(fits, panel, labels, specs, settings: dict[str, Any]) -> pa.Tabl
             }
             for fit, rows in served_rows(served, np.array(files.column("as_of_date")))
         ]
+        found = _kept_rows(tasks, kept) if kept else {}
+        taken = len(found)
+        rest = [position for position in range(len(tasks)) if position not in found]
+        left = [tasks[position] for position in rest]
         # the feature by itself is the same for all fits that served the same dates
-        alike = list({(task["rows"], task["returns"]): task for task in tasks}.values())
+        alike = list({(task["rows"], task["returns"]): task for task in left}.values())
         alone = {(alike[i]["rows"], alike[i]["returns"]): columns for i, columns in executor.run(marginal_one, alike)}
-        found: list[list[dict[str, Any]]] = [[] for _ in tasks]
-        for position, rows in executor.run(explain_one, tasks):
-            by_feature = alone[tasks[position]["rows"], tasks[position]["returns"]]
-            found[position] = [row | by_feature[row["feature_name"]] for row in rows]
-    say(f"explain: {len(tasks)} fits")
-    return pa.Table.from_pylist([row for rows in found for row in rows], schema=IMPORTANCES)
+        for place, (rows, key) in executor.run(explain_one, left):
+            task = left[place]
+            by_feature = alone[task["rows"], task["returns"]]
+            table = pa.Table.from_pylist([row | by_feature[row["feature_name"]] for row in rows], schema=IMPORTANCES)
+            found[rest[place]] = table
+            if kept:
+                kept.put(*_piece_of(task), key, table)
+    if kept:
+        kept.prune(set(horizons), {_piece_of(task) for task in tasks})
+    say(f"explain: {len(tasks)} fits; what was found of {taken} is as it was")
+    return pa.concat_tables([IMPORTANCES.empty_table(), *(found[position] for position in range(len(tasks)))])
 
 
-def explain_one(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of IMPORTANCES of one fit, by feature_name, in whatever process."""
+def _kept_rows(tasks: list[dict[str, Any]], kept: Kept) -> dict[int, pa.Table]:
+    """What was found before of the same fits on the same values, by position."""
+    asked = [position for position, task in enumerate(tasks) if kept.may_hold(*_piece_of(task))]
+    keys = executor.run(importance_key, [tasks[position] for position in asked])
+    held = {asked[place]: kept.get(*_piece_of(tasks[asked[place]]), key, IMPORTANCES) for place, key in keys}
+    return {position: table for position, table in held.items() if table}
+
+
+def _piece_of(task: dict[str, Any]) -> tuple[str, str]:
+    return task["fit"]["alpha_name"], task["fit"]["fold_id"]
+
+
+def importance_key(task: dict[str, Any]) -> str:
+    """Digest of all that shapes the rows of a task: the fit whole, its window's values and returns, the code."""
+    fit, files, window = task["fit"], task["files"], slice(*task["rows"])
+    learned = {name: str(value) for name, value in fit.items() if name != "estimator"}  # its sha256 is there
+    sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, quality.__file__)]
+    values = [
+        files.matrix()[window][:, files.positions(fit["feature_names"])],
+        *(np.array(files.column(name)[window]) for name in ("as_of_date", task["returns"])),
+    ]
+    asked = [task["fewest"], task["returns"], digest_of_rows(fit["feature_names"], *values)]
+    return digest([learned, scoring_code(fit["family"]), sources, family_named(fit["family"]).versions(), asked])
+
+
+def explain_one(task: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    """Rows of IMPORTANCES of one fit, by feature_name, and their key; in whatever process."""
     fit, files = task["fit"], task["files"]
     window = slice(*task["rows"])
     X = files.matrix()[window][:, files.positions(fit["feature_names"])]
@@ -89,7 +128,7 @@ def explain_one(task: dict[str, Any]) -> list[dict[str, Any]]:
         columns |= permutation_columns(model, X, dates, realized, task["fewest"], rng)
     order = np.argsort(fit["feature_names"])
     key = {"alpha_name": fit["alpha_name"], "fold_id": fit["fold_id"], "effective_date": fit["effective_date"]}
-    return [
+    rows = [
         {
             **key,
             "feature_name": fit["feature_names"][j],
@@ -97,6 +136,7 @@ def explain_one(task: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for j in order
     ]
+    return rows, importance_key(task)
 
 
 class Model:

@@ -110,8 +110,19 @@ def score_key(task: dict[str, Any], X: np.ndarray | None = None) -> str:
     X = _values(task) if X is None else X
     fit = task["fit"]
     learned = {name: str(value) for name, value in fit.items() if name != "estimator"}  # its sha256 is there
-    code = [code_version(fit["family"]), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()]
-    return digest([learned, code, family_named(fit["family"]).versions(), digest_of_rows(fit["feature_names"], X)])
+    return digest(
+        [
+            learned,
+            scoring_code(fit["family"]),
+            family_named(fit["family"]).versions(),
+            digest_of_rows(fit["feature_names"], X),
+        ]
+    )
+
+
+def scoring_code(family: str) -> list[str]:
+    """The source that shapes what a fit of the family says."""
+    return [code_version(family), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()]
 
 
 def _values(task: dict[str, Any]) -> np.ndarray:

@@ -29,12 +29,12 @@ from threadpoolctl import threadpool_limits
 from kairos import executor, state
 from kairos.errors import SpecError, StateError
 from kairos.families import CLASSES, family_named
-from kairos.fitting import base_and_calibration, code_version, fit_rows, training_rows
+from kairos.fitting import base_and_calibration, fit_rows, training_rows
 from kairos.kept import digest
 from kairos.panel import PanelFiles
 from kairos.progress import Progress, say
 from kairos.schemas import TUNING_TRIALS
-from kairos.scoring import columns_of
+from kairos.scoring import columns_of, scoring_code
 
 FOLDER = "ml_trials"
 INNER_FOLDS = 3
@@ -253,7 +253,7 @@ def prepare(task: dict[str, Any]) -> dict[str, Any]:
         "space": algorithm.space,
         "inner": [[_window(learn), _window(judged)] for learn, judged in inner],
         "data": data_hash,
-        "code": [code_version(task["family"]), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()],
+        "code": [*scoring_code(task["family"]), hashlib.sha256(Path(__file__).read_bytes()).hexdigest()],
         "libraries": [algorithm.versions(), importlib.metadata.version("optuna")],
     }
     return {

@@ -1,6 +1,7 @@
 """What each feature does to the scores of each fit. One row per (alpha_name, fold_id, feature_name)."""
 
 from kairos.explain import importances
+from kairos.kept import Kept
 
 
 def model(dbt, session):
@@ -10,4 +11,5 @@ def model(dbt, session):
         labels=dbt.ref("labels"),
         specs=dbt.ref("alpha_specs"),
         settings=dbt.config.meta_get("settings"),
+        kept=Kept.of_this_build("importances"),
     )

@@ -13,6 +13,7 @@ from scipy.special import expit
 from kairos import explain
 from kairos.families import CLASSES, family_named
 from kairos.fitting import TrainingRows, fit_rows
+from kairos.kept import Kept
 from kairos.schemas import IMPORTANCES
 
 STARTS = (150, 220)
@@ -181,9 +182,9 @@ def learned():
     return market | made | {"fits": synthetic.fits_of(made, ("ridge", "random_forest", "xgboost"))}
 
 
-def importances_of(learned, panel=None):
-    relations = (learned["fits"], panel or learned["panel"], learned["labels"], learned["specs"])
-    table = explain.importances(*relations, {"min_cross_section": "20"})
+def importances_of(learned, labels=None, kept=None):
+    relations = (learned["fits"], learned["panel"], labels or learned["labels"], learned["specs"])
+    table = explain.importances(*relations, {"min_cross_section": "20"}, kept)
     assert table.schema == IMPORTANCES
     return table
 
@@ -237,6 +238,24 @@ def test_the_same_fits_are_explained_the_same_whatever_the_workers(learned, monk
     alone = importances_of(learned)
     monkeypatch.setenv("KAIROS_WORKERS", "2")
     assert importances_of(learned).equals(alone)
+
+
+def test_what_was_found_of_the_same_fit_and_values_is_kept(learned, tmp_path, monkeypatch, capsys):
+    """A return that comes in later is asked about anew, of the fits whose window it is in."""
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    whole = importances_of(learned)
+    for _ in range(2):
+        assert importances_of(learned, kept=Kept(tmp_path)).equals(whole)
+    changed = learned["connection"].sql(
+        f"select * replace (case when as_of_date = date '{learned['days'][155]}' then fwd_ret_5d + 1e-9"
+        " else fwd_ret_5d end as fwd_ret_5d) from labels"
+    )
+    assert importances_of(learned, changed, Kept(tmp_path)).equals(importances_of(learned, changed))
+    assert importances_of(learned, kept=Kept(tmp_path, is_read=False)).equals(whole)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("explain: ")]
+    assert [line.split("; ")[1] for line in lines] == [
+        f"what was found of {count} is as it was" for count in (0, 0, 6, 3, 0, 0)
+    ]
 
 
 def test_no_fits_no_rows(learned):
