@@ -205,19 +205,18 @@ def fit_block(task: dict[str, Any]) -> dict[str, Any]:
     family, files, fold = family_named(task["family"]), task["files"], task["fold"]
     spec = {"train_every_sessions": 1, "label": "label", "horizon_days": task["horizon"]}
     rows = training_rows(files, spec, fold, task["factors"])
-    preparation = Preparation.learn(rows.X, rows.features, task["standardize"]) if len(rows.y) else None
-    if not preparation or not preparation.features:
+    preparation, learned = Preparation.learn(rows.X, rows.features, task["standardize"])
+    if not (len(rows.y) and preparation.features):
         found = f"{len(rows.y)} labelled rows" + (", every factor NULL in all of them" if len(rows.y) else "")
         raise PanelError(
             f"A test block needs labelled rows with factors before it; before {fold['labels_settled_before_date']}"
             f" there are {found}. Use fewer splits, or a panel whose labels and factors begin earlier."
         )
-    kept = [rows.features.index(name) for name in preparation.features]
     start, stop = np.searchsorted(files.column("session_index"), [fold["test_start"], fold["test_stop"]])
     X = files.matrix()[start:stop][:, files.positions(preparation.features)]
     with threadpool_limits(limits=1):
         unfitted = family.build("regression", task["params"], task["seed"])
-        fitted = family.fit(unfitted, preparation.apply(rows.X[:, kept]), rows.y, None)
+        fitted = family.fit(unfitted, learned, rows.y, None)
         said = family.predict("regression", fitted, preparation.apply(X))
     return {
         "rows": slice(int(start), int(stop)),
@@ -249,6 +248,9 @@ def export_ml_alpha(
 
     Returns:
         The Parquet file, and what was found.
+
+    Raises:
+        PanelError, SpecError: as run_time_series_cv; PanelError also where nothing can be written there.
     """
     result = run_time_series_cv(read_panel(panel), experiment, model)
     table, dataset, family = alpha_panel(result), result["dataset"], family_named(model.model_type)
@@ -265,9 +267,12 @@ def export_ml_alpha(
         "code_version": code_version(family.name),
         "library_versions": family.versions(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, out)
-    metadata_file(out).write_text(json.dumps(told, indent=2) + "\n")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, out)
+        metadata_file(out).write_text(json.dumps(told, indent=2) + "\n")
+    except OSError as error:
+        raise PanelError(f"{out} cannot be written: {error}. Name another file or folder with --out.") from error
     return out, result
 
 

@@ -55,18 +55,23 @@ class Preparation:
     scale: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def learn(cls, X: np.ndarray, features: list[str], is_scaled: bool) -> Preparation:
-        """From training rows X (rows, features): a feature that is NULL in all of them is dropped."""
-        present = ~np.isnan(X).all(axis=0)
+    def learn(cls, X: np.ndarray, features: list[str], is_scaled: bool) -> tuple[Preparation, np.ndarray]:
+        """From training rows X (rows, features): a feature that is NULL in all of them is dropped; and X prepared."""
+        missing = np.isnan(X)
+        present = ~missing.all(axis=0)
         kept = [name for name, is_present in zip(features, present, strict=True) if is_present]
         dropped = [name for name, is_present in zip(features, present, strict=True) if not is_present]
-        medians = np.nanmedian(X[:, present], axis=0) if kept else np.empty(0)
-        preparation = cls(kept, dropped, medians)
-        if not is_scaled:
-            return preparation
-        filled = preparation.apply(X[:, present])
-        deviation = filled.std(axis=0)
-        return cls(kept, dropped, medians, filled.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
+        if dropped:
+            X, missing = X[:, present], missing[:, present]
+        medians = np.nanmedian(X, axis=0) if kept else np.empty(0)
+        prepared = np.where(missing, medians, X)
+        if not (is_scaled and kept):
+            return cls(kept, dropped, medians), prepared
+        mean, deviation = prepared.mean(axis=0), prepared.std(axis=0)
+        scale = np.where(deviation > 0, deviation, 1.0)
+        prepared -= mean
+        prepared /= scale
+        return cls(kept, dropped, medians, mean, scale), prepared
 
     @classmethod
     def of_fit(cls, fit: dict[str, Any]) -> Preparation:
@@ -258,12 +263,10 @@ def fit_rows(
     algorithm: Family, task: str, params: dict[str, Any], seed: int, rows: TrainingRows
 ) -> tuple[Preparation, Any]:
     """Learn the preparation and the estimator from training rows. Raises SpecError where there is nothing to learn."""
-    preparation = Preparation.learn(rows.X, rows.features, algorithm.is_scaled)
+    preparation, X = Preparation.learn(rows.X, rows.features, algorithm.is_scaled)
     if not preparation.features:
         raise SpecError(f"Every feature is NULL in all {len(rows.y)} training rows: {', '.join(rows.features)}.")
-    kept = [rows.features.index(name) for name in preparation.features]
     weight = class_weights(rows.y, CLASSES[task]) if task in CLASSES else None
-    X = preparation.apply(rows.X[:, kept])
     return preparation, algorithm.fit(algorithm.build(task, params, seed), X, rows.y, weight)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from abc import ABC, abstractmethod
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -95,7 +96,13 @@ class Family(ABC):
 
     def versions(self) -> dict[str, str]:
         """Installed versions of the libraries that shape the bytes of a fit."""
-        return {library: importlib.metadata.version(library) for library in sorted(("numpy", *self.libraries))}
+        return {library: installed(library) for library in sorted(("numpy", *self.libraries))}
+
+
+@cache
+def installed(library: str) -> str:
+    """Version of an installed library, looked up once: it takes as long as a small fit."""
+    return importlib.metadata.version(library)
 
 
 def linear_terms(X: np.ndarray, coefficients: np.ndarray, intercept: float) -> np.ndarray:

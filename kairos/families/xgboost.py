@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import ClassVar
 
 import numpy as np
 import xgboost as xgb
 
-from kairos.families._base import QUANTILES, Family
+from kairos.families._base import QUANTILES, Family, installed
 
 _OBJECTIVES = {
     "classification": {"objective": "binary:logistic"},
@@ -71,4 +70,4 @@ class XGBoost(Family):
         return booster
 
     def versions(self):
-        return {"numpy": importlib.metadata.version("numpy"), "xgboost": xgb.__version__}
+        return {"numpy": installed("numpy"), "xgboost": xgb.__version__}

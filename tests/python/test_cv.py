@@ -318,3 +318,11 @@ def test_a_file_that_is_not_there_or_no_panel(tmp_path, capsys):
     (tmp_path / "bad.parquet").write_text("no")
     assert main(["cv", "--panel", str(tmp_path / "bad.parquet"), "--family", "ridge"]) == 1
     assert "cannot be read as .parquet" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_it_is_said(panel, tmp_path, capsys):
+    panel.to_parquet(tmp_path / "panel.parquet")
+    (tmp_path / "taken").touch()
+    words = ["cv", "--panel", str(tmp_path / "panel.parquet"), "--family", "ridge"]
+    assert main([*words, "--out", str(tmp_path / "taken/out.parquet")]) == 1
+    assert "cannot be written" in capsys.readouterr().err

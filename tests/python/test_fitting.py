@@ -201,7 +201,9 @@ def test_class_weights_make_classes_count_alike():
 
 
 def test_a_constant_feature_is_not_divided_by_zero():
-    preparation = Preparation.learn(np.array([[1.0, 2.0], [1.0, 4.0], [np.nan, 6.0]]), ["flat", "moving"], True)
+    rows = np.array([[1.0, 2.0], [1.0, 4.0], [np.nan, 6.0]])
+    preparation, prepared = Preparation.learn(rows, ["flat", "moving"], True)
+    np.testing.assert_array_equal(preparation.apply(rows), prepared)
     np.testing.assert_array_equal(preparation.scale[0], 1.0)
     assert np.isfinite(preparation.apply(np.array([[1.0, np.nan]]))).all()
 
