@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -80,6 +81,14 @@ def page() -> str:
 @pytest.fixture(scope="module")
 def present() -> dict[str, float]:
     return sittings.fingerprint()
+
+
+def test_the_recorded_figures_are_of_the_present_simulator(page, present):
+    """Whoever changes a parameter, or how the market is made of them, sits the exam again."""
+    recorded = json.loads(re.search(r"^`({.*})`$", page, re.MULTILINE).group(1))
+    assert sittings.is_same(recorded, present), (
+        "python -m kairos.demo.sittings FOLDER, and its tables into docs/exam.md"
+    )
 
 
 def test_a_fingerprint_tells_simulators_apart(present, monkeypatch):
