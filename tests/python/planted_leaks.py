@@ -422,9 +422,9 @@ LEAKS = (
         "cross-sections are of one date",
         (
             (
-                f"{FEATURES}/feat_momentum.sql",
-                "by_strength as (\n            partition by as_of_date\n",
-                "by_strength as (\n",
+                "macros/cross_sections.sql",
+                "partition by {{ by | join(', ') }}\n            order by {{ x }} asc nulls last",
+                "order by {{ x }} asc nulls last",
             ),
         ),
         Proof("feat_momentum", "feat_momentum"),
