@@ -205,6 +205,17 @@ def test_active_alphas_match_the_specs():
     assert set(PROJECT["vars"]["active_alphas"]) == active
 
 
+def test_specs_learn_from_sets_of_registered_features():
+    """Also those that are switched off, which no build reads."""
+    registered = {row["feature_name"] for row in _rows("feature_registry")}
+    sets: dict[str, set[str]] = {}
+    for row in _rows("feature_sets"):
+        sets.setdefault(row["feature_set"], set()).add(row["feature_name"])
+    learned = {row["feature_set"] for row in _rows("alpha_specs")}
+    assert {"kairos_23", "momentum", "mean_reversion"} <= learned <= set(sets)
+    assert [name for name, features in sets.items() if features - registered] == []
+
+
 def test_ensembles_match_the_seed():
     """The columns that ml_alphas has for ensembles are the rows of the seed, blends apart; every member is an alpha, or
     an ensemble if it is a blend's.
