@@ -14,8 +14,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from newcomer import SIZE, House
 from portfolio_market import frames, write_warehouse
 
+from kairos.demo import write_market
 from kairos.proof.build import Builder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,6 +108,23 @@ def made_once(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path
         folder.mkdir(exist_ok=True)
         yield folder, not done.exists()
         done.touch()
+
+
+@pytest.fixture(scope="session")
+def small_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small demo market of newcomer.py; nothing may write into it."""
+    with made_once(tmp_path_factory, "small_market") as (folder, is_to_make):
+        return write_market(folder / "small", **SIZE) if is_to_make else folder / "small"
+
+
+@pytest.fixture(scope="session")
+def house(small_market: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The small market built by `kairos build`; tests of test_build.py build over it in their order."""
+    with made_once(tmp_path_factory, "house") as (folder, is_to_make):
+        house = House(folder, small_market)
+        if is_to_make:
+            house.build()
+    return house
 
 
 @pytest.fixture(scope="session")

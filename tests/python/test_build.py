@@ -1,9 +1,11 @@
-"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, then `dbt build` under a reader."""
+"""The whole chain as a newcomer runs it: `kairos build` on a small demo market, then `dbt build` under a reader.
+
+The warehouse is that of newcomer.py, built once for all files that read it.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,11 +16,9 @@ import duckdb
 import numpy as np
 import pytest
 
-from kairos.demo import write_market
-from kairos.demo.exam import examine, series
+from kairos.demo.exam import examine, marks_of, series
 
 ROOT = Path(__file__).resolve().parents[2]
-SECURITIES, YEARS = 40, 4
 
 # A BI tool that polls two marts which must belong to one build, and holds one connection open all along.
 READER = """
@@ -37,67 +37,9 @@ while not pathlib.Path(stop).exists():
         polls += 1
     except Exception as error:
         errors.append(repr(error))
-    time.sleep(0.1)
+    time.sleep(0.3)
 print(json.dumps({"polls": polls, "errors": errors, "held": held.sql(question).fetchall() == first}))
 """
-
-
-class House:
-    """A market, a warehouse and places of their own below one folder."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.market = folder / "market"
-        self.published = folder / "published"
-        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("KAIROS_")} | {
-            "KAIROS_ROOT": str(ROOT),
-            "KAIROS_MARKET": str(self.market),
-            "KAIROS_DB": str(folder / "kairos.duckdb"),
-            "KAIROS_STATE": str(folder / "state"),
-            "KAIROS_PUBLISHED": str(self.published),
-            "DBT_TARGET_PATH": str(folder / "target"),
-            "DBT_LOG_PATH": str(folder / "logs"),
-        }
-
-    def kairos(self, *arguments: str) -> subprocess.CompletedProcess:
-        """Run a kairos command as a user would."""
-        return subprocess.run(
-            [sys.executable, "-m", "kairos.cli", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def dbt(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        """Run a dbt command as a user would."""
-        return subprocess.run(
-            [sys.executable, "-m", "dbt.cli.main", *arguments],
-            cwd=ROOT,
-            env=self.environment | {"DBT_PROFILES_DIR": str(ROOT)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    @property
-    def database(self) -> Path:
-        return self.published / "current" / "kairos_marts.duckdb"
-
-    def query(self, sql: str):
-        """Rows read from the published marts."""
-        with duckdb.connect(str(self.database), read_only=True) as connection:
-            return connection.sql(sql).fetchall()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    """The demo market, small, built once with every data test."""
-    house = House(tmp_path_factory.mktemp("house"))
-    write_market(house.market, securities=SECURITIES, years=YEARS)
-    house.first = house.kairos("build")
-    return house
 
 
 def test_build_is_green_and_says_where_the_marts_are(house):
@@ -157,10 +99,11 @@ def test_the_exam_marks_this_warehouse(house):
         ics = told.groupby("date")[["score", "fwd_ret_5d"]].corr(method="spearman").iloc[::2, 1].droplevel(1)
         expected = ics.reindex(found.dates[is_marked]).to_numpy()
         np.testing.assert_allclose(found.ics[name][is_marked], expected, rtol=0, atol=1e-12)
-    marks = {(found.who, found.horizon): found for found in examine(house.folder / "kairos.duckdb", house.market)}
-    assert marks["truth", 5].share == 1
-    assert marks["truth", 5].dates == is_marked.sum()
-    assert marks["truth", 5].rank_ic == pytest.approx(np.nanmean(found.ics["truth"]))
+    marks = {mark.who: mark for mark in marks_of(found)}
+    assert {mark.who for mark in examine(house.folder / "kairos.duckdb", house.market, (20,))} == set(marks)
+    assert marks["truth"].share == 1
+    assert marks["truth"].dates == is_marked.sum()
+    assert marks["truth"].rank_ic == pytest.approx(np.nanmean(found.ics["truth"]))
 
 
 def test_second_build_gives_the_same_bytes_while_bi_reads(house):

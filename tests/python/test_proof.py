@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -23,21 +24,15 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from planted_leaks import LEAKS, PAGE, Proof, Pytest, page
+from newcomer import SETTINGS
+from planted_leaks import LEAKS, PAGE, Leak, Proof, Pytest, page
 
 from kairos import machine
-from kairos.demo import write_market
 from kairos.errors import ProofError
 from kairos.proof import Builder, compare, default_cuts, delete_future, prove, read_models, report
 from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
-# 30 names: a date is a cross-section from 10 on; half a year of history gives more folds in a short market.
-SETTINGS = {
-    "KAIROS__MIN_CROSS_SECTION": "10",
-    "KAIROS__MIN_SECTOR_NAMES": "2",
-    "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "130",
-}
 TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
 AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
 # Statements come on this date and soon after; a company traded last the session before, and its end has this date.
@@ -56,10 +51,10 @@ PROJECT_PARTS = ("models", "python_models", "macros", "seeds", "tests", "analyse
 class Market:
     """The small market, its attacked copies and the warehouses built from them; each is made when first asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, market: Path, folder: Path) -> None:
         self.folder = folder
         self.builder = Builder(settings=SETTINGS)
-        self.market = write_market(folder / "market/small", securities=30, years=3.5, seed=16)
+        self.market = market
 
     @cached_property
     def models(self):
@@ -81,8 +76,8 @@ class Market:
 
 
 @pytest.fixture(scope="module")
-def proof(tmp_path_factory) -> Market:
-    return Market(tmp_path_factory.mktemp("proof"))
+def proof(small_market, tmp_path_factory) -> Market:
+    return Market(small_market, tmp_path_factory.mktemp("proof"))
 
 
 def differing(rows) -> set[str]:
@@ -171,10 +166,10 @@ def dump(warehouse: Path, layers: tuple[str, ...]) -> dict[str, bytes]:
     return out
 
 
-def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, tmp_path):
+def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, house):
+    """One worker built the proof's warehouse; two built that of `kairos build`, in another process."""
     layers = ("features", "ml", "portfolio", "marts")
-    again = Builder(settings=SETTINGS, workers=2).build(proof.market, tmp_path / "again")
-    first, second = dump(proof.whole, layers), dump(again, layers)
+    first, second = dump(proof.whole, layers), dump(house.first_warehouse, layers)
     assert {"marts.fct_signals", "marts.fct_trades", "ml.ml_fits"} <= set(first)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -184,6 +179,8 @@ def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, 
 
 
 PROVED = [leak for leak in LEAKS if isinstance(leak.check, Proof)]
+# the proof of a model on its own: copies of several such models, each with its leak, stand in one project
+COPIED = [leak for leak in PROVED if leak.check.select == leak.check.caught_by]
 TESTED = [leak for leak in LEAKS if isinstance(leak.check, str)]
 LEARNED = [leak for leak in LEAKS if isinstance(leak.check, Pytest)]
 
@@ -213,50 +210,83 @@ def edited_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Pat
     return folder
 
 
-def with_leaky_copies(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A copy of the project with, for each leak of TESTED, a copy of the unit test's model that has the leak, the
-    macros it edits under names of its own, and the unit test on that copy: (folder, leak -> unit test).
-    """
-    project, names = edited_project(folder, ()), {}
+def leaky_copy(project: Path, model: str, leak: Leak) -> str:
+    """Write a copy of a model with the leak, and of the macros that it edits; returns the copy's name."""
+    suffix = f"_leak_{LEAKS.index(leak):02d}"
+    (path,) = (project / "models").rglob(f"{model}.sql")
+    sql = path.read_text()
+    for file in dict.fromkeys(file for file, _, _ in leak.edits):
+        text = edited((project / file).read_text(), file, leak.edits)
+        if project / file == path:
+            sql = text
+            continue
+        assert file.startswith("macros/"), f"{leak.name}: {file} is neither {path.name} nor a macro"
+        macros = re.findall(r"{% macro (\w+)\(", text)
+        assert any(f"{macro}(" in sql for macro in macros), f"{leak.name}: {path.name} does not use {file}"
+        for macro in macros:
+            text, sql = (re.sub(rf"\b{macro}\(", f"{macro}{suffix}(", source) for source in (text, sql))
+        (project / f"macros/{Path(file).stem}{suffix}.sql").write_text(text)
+    path.with_name(f"{model}{suffix}.sql").write_text(sql)
+    return model + suffix
+
+
+@dataclass(frozen=True)
+class Leaky:
+    """A project with a leaky copy of a model for each leak of TESTED and COPIED."""
+
+    builder: Builder
+    unit_tests: dict[str, str]  # leak -> the unit test on its copy
+    models: dict[str, str]  # leak -> the copy
+
+
+@pytest.fixture(scope="module")
+def leaky(proof, tmp_path_factory) -> Leaky:
+    assert proof.builder.parsed
+    project, unit_tests = edited_project(tmp_path_factory.mktemp("leaks") / "project", ()), {}
     written = {}
     for path in sorted((project / "models").rglob("*unit_tests.yml")):
         for test in yaml.safe_load(path.read_text())["unit_tests"]:
             written[test["name"]] = test
-    paths = {path.stem: path for path in (project / "models").rglob("*.sql")}
-    for number, leak in enumerate(TESTED):
+    for leak in TESTED:
         test = written[leak.check]
-        suffix = f"_leak_{number:02d}"
-        path = paths[test["model"]]
-        sql = path.read_text()
-        for file in dict.fromkeys(file for file, _, _ in leak.edits):
-            text = edited((project / file).read_text(), file, leak.edits)
-            if project / file == path:
-                sql = text
-                continue
-            assert file.startswith("macros/"), f"{leak.name}: {file} is neither {path.name} nor a macro"
-            macros = re.findall(r"{% macro (\w+)\(", text)
-            assert any(f"{macro}(" in sql for macro in macros), f"{leak.name}: {path.name} does not use {file}"
-            for macro in macros:
-                text, sql = (re.sub(rf"\b{macro}\(", f"{macro}{suffix}(", source) for source in (text, sql))
-            (project / f"macros/{Path(file).stem}{suffix}.sql").write_text(text)
-        path.with_name(f"{test['model']}{suffix}.sql").write_text(sql)
-        names[leak.name] = leak.check + suffix
-        copy = test | {"name": names[leak.name], "model": test["model"] + suffix}
-        path.with_name(f"_{test['model']}{suffix}.yml").write_text(yaml.safe_dump({"version": 2, "unit_tests": [copy]}))
-    return project, names
+        model = leaky_copy(project, test["model"], leak)
+        unit_tests[leak.name] = leak.check + model.removeprefix(test["model"])
+        copy = test | {"name": unit_tests[leak.name], "model": model}
+        (project / f"models/_{model}.yml").write_text(yaml.safe_dump({"version": 2, "unit_tests": [copy]}))
+    models = {leak.name: leaky_copy(project, leak.check.caught_by, leak) for leak in COPIED}
+    return Leaky(Builder(project, settings=SETTINGS), unit_tests, models)
 
 
 @pytest.fixture(scope="module")
-def said(proof, tmp_path_factory) -> dict[str, str]:
+def said(proof, leaky, tmp_path_factory) -> dict[str, str]:
     """leak -> what its unit test says of the model with the leak, all in one run of dbt."""
-    folder = tmp_path_factory.mktemp("leaks")
-    assert proof.builder.parsed
-    project, names = with_leaky_copies(folder / "project")
-    work = folder / "work"
-    work.mkdir()
+    work = tmp_path_factory.mktemp("unit_tests")
     shutil.copyfile(proof.whole, work / "kairos.duckdb")
-    said = Builder(project, settings=SETTINGS).unit_tests(proof.market, work, list(names.values()))
-    return {leak: said.get(name, "not run") for leak, name in names.items()}
+    said = leaky.builder.unit_tests(proof.market, work, list(leaky.unit_tests.values()))
+    return {leak: said.get(name, "not run") for leak, name in leaky.unit_tests.items()}
+
+
+def built_over(proof: Market, cut: datetime.date, builder: Builder, select: list[str], folder: Path) -> list[Path]:
+    """What is selected, built by another project over copies of the whole warehouse and of the attacked one."""
+    pairs: list[tuple[Callable[[], Path], Path]] = [
+        (lambda: proof.whole, proof.market),
+        (lambda: proof.attacked(cut), proof.attacked_market(cut)),
+    ]
+    warehouses = []
+    for side, (built, market) in enumerate(pairs):
+        work = folder / str(side)
+        work.mkdir()
+        shutil.copyfile(built(), work / "kairos.duckdb")
+        warehouses.append(builder.build(market, work, select))
+    return warehouses
+
+
+@pytest.fixture(scope="module")
+def copied(proof, leaky, tmp_path_factory) -> list[Path]:
+    """Both warehouses with the copies of COPIED, all in one run of dbt each."""
+    assert not any(leak.check.in_season for leak in COPIED)
+    folder = tmp_path_factory.mktemp("copied")
+    return built_over(proof, AFTER_TEST_START, leaky.builder, list(leaky.models.values()), folder)
 
 
 @pytest.mark.parametrize("leak", TESTED, ids=lambda leak: leak.name)
@@ -295,25 +325,26 @@ def test_a_test_of_python_catches(said_of_python, leak):
     assert "AssertionError" in said or "assert " in said
 
 
-@pytest.mark.parametrize("leak", PROVED, ids=lambda leak: leak.name)
+def is_caught(proof: Market, warehouses: list[Path], cut: datetime.date, leak: Leak, copy: str = "") -> bool:
+    """Whether the proof names the model that the leak says, or its copy."""
+    (model,) = (model for model in proof.models if model.name == leak.check.caught_by)
+    rows = compare(*warehouses, [replace(model, name=copy or model.name)], cut)
+    print(f"{leak.name}, caught by:\n{report(rows)}")
+    return differing(rows) == {copy or model.name}
+
+
+@pytest.mark.parametrize("leak", COPIED, ids=lambda leak: leak.name)
+def test_the_proof_catches_in_a_model(proof, leaky, copied, leak):
+    assert is_caught(proof, copied, AFTER_TEST_START, leak, leaky.models[leak.name])
+
+
+@pytest.mark.parametrize("leak", [leak for leak in PROVED if leak not in COPIED], ids=lambda leak: leak.name)
 def test_the_proof_catches(proof, tmp_path, leak):
     assert proof.builder.parsed
     cut = IN_SEASON if leak.check.in_season else AFTER_TEST_START
     builder = Builder(edited_project(tmp_path / "project", leak.edits), settings=SETTINGS)
-    pairs: list[tuple[Callable[[], Path], Path]] = [
-        (lambda: proof.whole, proof.market),
-        (lambda: proof.attacked(cut), proof.attacked_market(cut)),
-    ]
-    warehouses = []
-    for side, (built, market) in enumerate(pairs):
-        work = tmp_path / str(side)
-        work.mkdir()
-        shutil.copyfile(built(), work / "kairos.duckdb")
-        warehouses.append(builder.build(market, work, leak.check.select.split()))
-    models = [model for model in proof.models if model.name == leak.check.caught_by]
-    rows = compare(*warehouses, models, cut)
-    print(f"{leak.name}, caught by:\n{report(rows)}")
-    assert leak.check.caught_by in differing(rows)
+    warehouses = built_over(proof, cut, builder, leak.check.select.split(), tmp_path)
+    assert is_caught(proof, warehouses, cut, leak)
 
 
 def test_the_page_lists_every_leak():

@@ -8,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kairos.demo import write_market
 from kairos.errors import ProofError
 from kairos.proof import ProofRow, compare, delete_future, read_models, report, to_table
 from kairos.proof.attack import RULES
@@ -25,11 +24,10 @@ FACTS = Model("facts", "features", None, None, ("as_of_date", "security_id"))
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory) -> tuple[Path, Path]:
+def attacked(small_market, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("attack")
-    market = write_market(folder / "market", securities=30, years=3.5, seed=16)
-    delete_future(market, folder / "attacked", CUT)
-    return market, folder / "attacked"
+    delete_future(small_market, folder / "attacked", CUT)
+    return small_market, folder / "attacked"
 
 
 def one(sql: str):
