@@ -44,7 +44,7 @@ KEYED_FILES = {
 WHOLE_FILES = ["basis.csv", "market.csv", "spin_offs.csv", "simfin/industries.parquet", "cboe/VIX_History.parquet"]
 
 # Files that take longest start first, so that no worker is left alone with one at the end.
-LONGEST_FIRST = ["test_build", "test_proof", "test_sharadar", "test_demo_truth", "test_ownership_proof"]
+LONGEST_FIRST = ["test_build", "test_proof", "test_sharadar", "test_increments", "test_demo_truth"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
