@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 
 from bench import compiled
+from kairos.dbt_plugin import SETTINGS
 
 # in the order dbt builds them
 TABLES = (
@@ -26,20 +27,14 @@ STATEMENTS = ("int_fundamental_events", "int_fundamental_steps", "int_fundamenta
 READS = {"feat_fundamental": STATEMENTS, "feat_alternative": STATEMENTS}
 FAMILIES_READ = {"feat_cross_asset": ("feat_momentum", "feat_volatility")}
 KEYS = ("as_of_date", "security_id", "known_at")
-# profiles.yml
-SETTINGS = {
-    "preserve_insertion_order": "true",
-    "disabled_compression_methods": "'alp,alprd'",
-    "write_buffer_row_group_count": "1",
-}
 
 
 def connect(warehouse: Path, threads: int) -> duckdb.DuckDBPyConnection:
-    """A connection set as the project's profile sets it."""
+    """A connection set as the project's builds set theirs."""
     con = duckdb.connect(str(warehouse))
     con.execute(f"set threads = {threads}")
     for name, value in SETTINGS.items():
-        con.execute(f"set {name} = {value}")
+        con.execute(f"set {name} = '{value}'")
     return con
 
 

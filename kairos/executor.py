@@ -38,7 +38,7 @@ _STARTING = threading.Lock()
 _IDLE_SECONDS = 180
 # Seconds a cluster has to answer.
 _PATIENCE = 30
-# How often a task may lose its worker before it is an error.
+# How often a task may lose its worker, and a list all of them before it has begun, until it is an error.
 _DEATHS = 3
 # Packages whose versions shape results; a worker must have the same.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "lightgbm", "skops", "pyarrow", "threadpoolctl")
@@ -101,7 +101,7 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
         for position, task in enumerate(tasks):
             yield position, fn(task)
         return
-    waiting, killers = dict(enumerate(tasks)), []
+    waiting, killers, fruitless = dict(enumerate(tasks)), [], 0
     with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
         while waiting:
             before = len(waiting)
@@ -122,7 +122,9 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
                     killers.append(_called(fn, task, position))
                 else:
                     yield position, result
-            if died and len(waiting) == before:
+            # a pool that breaks under another list takes those that only queued with it: no fault of theirs
+            fruitless = fruitless + 1 if died and len(waiting) == before else 0
+            if fruitless == _DEATHS:
                 raise ExecutorError(
                     f"Worker processes die before they take a task; {before} of {len(tasks)} tasks are not done. Free "
                     "memory, or set KAIROS_WORKERS to 1, and build again."
@@ -140,12 +142,16 @@ def _run_in_processes(
 ) -> Iterator[tuple[int, Any]]:
     """One attempt in worker processes; raises BrokenProcessPool when a worker dies, after all that is done. Each task
     leaves a file called after its position in the folder when it begins."""
-    with _starting():
-        pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
-        futures = {pool.submit(_begun, fn, task, folder / str(position)): position for position, task in tasks.items()}
-    died = None
-    left = set(futures)
+    died, futures = None, {}
     try:
+        with _starting():
+            pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+            try:
+                for position, task in tasks.items():
+                    futures[pool.submit(_begun, fn, task, folder / str(position))] = position
+            except BrokenProcessPool as error:  # under another list's task; those already in say the same
+                died = error
+        left = set(futures)
         while left:
             done, left = wait(left, return_when="FIRST_COMPLETED")
             for future in done:

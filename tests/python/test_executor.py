@@ -55,6 +55,28 @@ def test_lists_that_run_at_the_same_time_share_the_workers():
     assert len({pid for _, pid in (*first.values(), *second.values())}) <= 2
 
 
+def waits_and_kills(task):
+    """Both workers are busy for a moment; then one of them is killed, the first time."""
+    number, folder = task
+    first_time = not (Path(folder) / f"held_{number}").exists()
+    (Path(folder) / f"held_{number}").touch()
+    time.sleep(1.5)
+    if number == 0 and first_time:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_list_that_only_waits_is_not_harmed_by_the_death_of_another_lists_worker(tmp_path):
+    """The second list has not begun when the pool breaks under it, so nothing of it is marked or done."""
+    with ThreadPoolExecutor(1) as thread:
+        other = thread.submit(lambda: dict(run(waits_and_kills, [(n, str(tmp_path)) for n in range(2)], 2)))
+        while len(list(tmp_path.glob("held_*"))) < 2:
+            time.sleep(0.05)
+        mine = dict(run(squared, [1, 2, 3], 2))
+        assert {position: value for position, (value, _) in mine.items()} == {0: 1, 1: 4, 2: 9}
+        assert other.result() == {0: 0, 1: 1}
+
+
 def test_one_task_or_one_worker_stays_in_this_process():
     assert next(run(squared, [4], 2))[1] == (16, os.getpid())
     assert {pid for _, (_, pid) in run(squared, [4, 5], 1)} == {os.getpid()}
