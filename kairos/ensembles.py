@@ -20,8 +20,8 @@ _ROUNDING = 1e-9
 def combine(alphas, weights, settings: dict[str, Any]) -> pa.Table:
     """Active alphas, ensembles, blends and alpha_v8 as columns, rows as they stand in alphas.
 
-    Relations: alphas (as_of_date, security_id, a column per active alpha and alpha_v8; a stored table), weights (as_of_date,
-    ensemble_name, member, weight, needed_share: the weights in force on the date; absolute weights sum to 1).
+    Relations: alphas (a stored table of as_of_date, security_id, a column per active alpha and alpha_v8), weights
+    (as_of_date, ensemble_name, member, weight, needed_share: in force on the date; absolute weights sum to 1).
     settings: active_alphas, ensembles, blends (ensembles of ensembles) and blended (their members), all names.
     An ensemble's score is the mean of its members' percentile ranks by those weights; a negative one counts the rank
     from the other end. NULL for a name of which members with less than needed_share of the weight have a score, so for
