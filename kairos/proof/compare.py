@@ -6,7 +6,8 @@ What is compared follows from the project, not from a list of exceptions:
   neither must say why in `meta.undated`.
 * every column but those that look forward (rule 9: they begin with one of FORWARD), and those that may differ between
   two builds of the same files (they end in one of VOLATILE). Labels are a layer of their own and forward as a whole.
-* rows are matched by the key of the model's `unique_key` test, else by every column that is no measurement.
+* rows are matched by the key that a test of the model holds it to (KEY_TESTS), else by every column that is no
+  measurement.
 
 Bits: NULL equals NULL, NaN equals NaN of the same payload, and 0.0 differs from -0.0.
 """
@@ -29,6 +30,8 @@ FORWARD = ("fwd_ret_", "outperform_", "updown_", "label_", "net_logret", "realiz
 VOLATILE = ("_run_id", "built_at", "published_at")
 MEASUREMENTS = ("DOUBLE", "FLOAT", "DECIMAL", "BLOB", "TIMESTAMP")
 ROW = "(row)"
+# generic tests that promise a key, the first that a model has counting; a key of its own stands in argument columns
+KEY_TESTS = {"unique_key": (), "stored_in_order": (), "stored_like": ("as_of_date", "security_id")}
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,11 @@ def read_models(manifest: dict) -> list[Model]:
         manifest: dbt's manifest.json as a dict.
     """
     keys: dict[str, tuple[str, ...]] = {}
-    for node in manifest["nodes"].values():
-        test = node.get("test_metadata") or {}
-        if node["resource_type"] == "test" and test.get("name") == "unique_key":
-            keys.setdefault(node["attached_node"], tuple(test["kwargs"]["columns"]))
+    for name, columns in KEY_TESTS.items():
+        for node in manifest["nodes"].values():
+            test = node.get("test_metadata") or {}
+            if node["resource_type"] == "test" and test.get("name") == name:
+                keys.setdefault(node["attached_node"], tuple(test["kwargs"].get("columns", columns)))
     models = []
     for unique_id, node in manifest["nodes"].items():
         if node["resource_type"] == "model" and node["schema"] in LAYERS:

@@ -246,20 +246,30 @@ def test_models_are_read_from_the_manifest():
     def node(name, schema, **meta):
         return {"resource_type": "model", "name": name, "schema": schema, "config": {"meta": meta}}
 
-    test = {
-        "resource_type": "test",
-        "test_metadata": {"name": "unique_key", "kwargs": {"columns": ["fold_id"]}},
-        "attached_node": "model.kairos.ml_fits",
-    }
+    def held(model, name, **arguments):
+        return {
+            "resource_type": "test",
+            "test_metadata": {"name": name, "kwargs": {"model": "{{ ... }}", **arguments}},
+            "attached_node": f"model.kairos.{model}",
+        }
+
     manifest = {
         "nodes": {
             "model.kairos.labels": node("labels", "labels"),
             "model.kairos.ml_fits": node("ml_fits", "ml", date_column="effective_date"),
             "model.kairos.int_splits": node("int_splits", "intermediate", undated="units"),
-            "test.kairos.key": test,
+            "model.kairos.int_steps": node("int_steps", "intermediate"),
+            "model.kairos.feat_facts": node("feat_facts", "features"),
+            "test.kairos.range": held("int_splits", "within_range", columns=["factor"]),
+            "test.kairos.order_of_fits": held("ml_fits", "stored_in_order", columns=["effective_date"]),
+            "test.kairos.key": held("ml_fits", "unique_key", columns=["fold_id"]),
+            "test.kairos.order": held("int_steps", "stored_in_order", columns=["security_id", "known_at"]),
+            "test.kairos.like": held("feat_facts", "stored_like", to="ref('int_prices')"),
         }
     }
     assert read_models(manifest) == [
         Model("int_splits", "intermediate", None, "units"),
+        Model("int_steps", "intermediate", None, None, ("security_id", "known_at")),
+        Model("feat_facts", "features", None, None, ("as_of_date", "security_id")),
         Model("ml_fits", "ml", "effective_date", None, ("fold_id",)),
     ]
