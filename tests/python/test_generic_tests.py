@@ -20,7 +20,7 @@ def findings(name: str, rows: list[tuple], table: str, /, **arguments) -> list[t
     with duckdb.connect() as connection:
         connection.execute(f"create table given ({table})")
         connection.executemany(f"insert into given values ({', '.join('?' * len(rows[0]))})", rows)
-        return sorted(connection.sql(sql).fetchall())
+        return sorted(connection.sql(sql).fetchall(), key=str)
 
 
 def test_unique_key_returns_keys_that_stand_twice_and_columns_with_null():
@@ -52,3 +52,53 @@ def test_unique_key_returns_keys_that_stand_twice_and_columns_with_null():
 def test_within_range_refuses_what_is_out_of_bounds_infinite_or_no_number(values, bounds, is_bad):
     found = findings("within_range", [(v, 0.5) for v in values], "x double, y double", columns=["x"], **bounds)
     assert [row[0] for row in found] == (["x"] if is_bad else [])
+
+
+ORDERED = "security_id integer, day integer, x double"
+
+
+@pytest.mark.parametrize(
+    ("rows", "places"),
+    [
+        ([(1, 1, 0.5), (1, 2, 0.5), (2, 1, 0.5)], []),
+        ([(1, 1, 0.5), (1, 2, None), (2, 1, 0.5)], [2]),
+        ([(1, 1, None), (1, 2, 0.5), (2, 1, 0.5)], [1]),
+        ([(None, 1, 0.5), (1, 2, 0.5), (2, 1, 0.5)], [1]),
+        ([(1, None, 0.5), (2, 1, 0.5), (2, 2, 0.5)], [1]),
+        ([(1, 1, 0.5), (2, 1, 0.5), (1, 2, 0.5)], [3]),
+        ([(1, 2, 0.5), (1, 1, 0.5), (2, 1, 0.5)], [2]),
+        ([(1, 1, 0.5), (1, 2, 0.5), (1, 2, 0.7)], [3]),
+    ],
+    ids=["fine", "null", "null in the first row", "null key", "null in the second key", "order", "days", "equal keys"],
+)
+def test_stored_in_order_returns_what_is_out_of_order_equal_or_null(rows, places):
+    found = findings(
+        "stored_in_order", rows, ORDERED, columns=["security_id", "day"], not_null=["security_id", "day", "x"]
+    )
+    assert [row[-1] for row in found] == places
+
+
+def test_stored_in_order_lets_null_pass_in_columns_that_may_hold_it():
+    assert not findings("stored_in_order", [(1, 1, None), (1, 2, 0.5)], ORDERED, columns=["security_id", "day"])
+
+
+KEYS = [(1, 1), (1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "differences"),
+    [
+        (KEYS, 0),
+        ([(1, 1), (1, 3), (2, 1)], 1),
+        ([(1, 1), (1, None), (2, 1)], 1),
+        ([(1, 1), (None, 2), (2, 1)], 1),
+        (KEYS[:2], 1),
+        ([*KEYS, (2, 2)], 1),
+        ([(1, 1), (2, 1), (1, 2)], 2),
+    ],
+    ids=["equal", "another day", "null day", "null security", "shorter", "longer", "order"],
+)
+def test_stored_like_returns_places_whose_keys_differ(rows, differences):
+    there = "(select unnest([1, 1, 2]) as security_id, unnest([1, 2, 1]) as as_of_date)"
+    found = findings("stored_like", rows, "security_id integer, as_of_date integer", to=there)
+    assert len(found) == differences
