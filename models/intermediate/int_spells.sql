@@ -4,13 +4,17 @@
       - else, in a market that keeps delisted names, 20 sessions without a bar: the 20th declares the security dead;
       - 60 sessions without a bar, where the ticker is all there is to know a security by. A vendor's permanent id
         outlasts any silence;
-      - a close of at least 20 times the one before, where there is no permanent id: no share rises so from one bar to the
-        next. It is another security under the symbol (old shares cancelled, new ones issued), or a reverse split that
-        nobody adjusted for; windows must not reach across it. A fall of that size can be true and ends nothing.
+      - a close of at least 20 times that of the bar before, where there is no permanent id, unless the vendor's splits
+        leave less than 20 times of it: those that the file of one of the two bars is adjusted for (up to its basis
+        date) and the other is not. The bar before is the last one accepted, however many sessions ago, as long as no
+        silence has ended the spell (60 without a bar). What remains is another security under the symbol (old shares
+        cancelled, new ones issued), or a reverse split that no file tells of; windows must not reach across it. A fall
+        of that size can be true and ends nothing.
     What trades after an end is a new security. A ticker that several price vendors deliver is served by one, so that no
     name counts twice and no series changes its basis midway: by the vendor whose bars begin first, of those that begin
     together the first in var price_vendors.
-    Grain: one row per security. Source: int_bars, int_companies, int_delistings, seed security_types. -#}
+    Grain: one row per security. Source: int_bars, int_companies, int_delistings, the splits of var split_vendors, market
+    basis, seed security_types. -#}
 
 {%- set gap_sessions = 60 %}
 {%- set delisted_after_sessions = 20 %}
@@ -70,17 +74,111 @@ security_types as (
 
 ),
 
+splits as (
+
+    {% for vendor in var('split_vendors') -%}
+    select
+        '{{ vendor }}' as vendor,
+        ticker,
+        split_date,
+        factor
+
+    from {{ ref('stg_' ~ vendor ~ '__splits') }}
+    {{- ' union all ' if not loop.last }}
+    {%- endfor %}
+
+),
+
+basis as (
+
+    select * from {{ source('market', 'basis') }}
+
+),
+
 neighbours as (
 
     select
         vendor,
         ticker,
         session_index,
+        session_date,
+        dataset,
+        lag(session_date) over () as session_date_before,
+        lag(dataset) over () as dataset_before,
         coalesce(lag(ticker) over () = ticker and lag(vendor) over () = vendor, false) as is_continued,
         session_index - lag(session_index) over () - 1 as silent_sessions,
         close / lag(close) over () as close_ratio
 
     from bars
+
+),
+
+-- closes that rise to the 20fold, and the date to whose splits each of the two is written: the basis date of its file
+-- (without one, all splits), for a later bar its own date
+rises as (
+
+    select
+        neighbours.vendor,
+        neighbours.ticker,
+        neighbours.session_index,
+        neighbours.close_ratio,
+        greatest(
+            neighbours.session_date_before, coalesce(basis_before.basis_date, date '9999-12-31')
+        ) as basis_date_before,
+        greatest(neighbours.session_date, coalesce(basis.basis_date, date '9999-12-31')) as basis_date
+
+    from neighbours
+
+    left join basis as basis_before
+        on neighbours.dataset_before = basis_before.dataset
+
+    left join basis
+        on neighbours.dataset = basis.dataset
+
+    where
+        neighbours.is_continued
+        and neighbours.close_ratio >= {{ another_security_factor }}
+
+),
+
+-- no split in between: the product of no factor, NULL
+explained as (
+
+    select
+        rises.vendor,
+        rises.ticker,
+        rises.session_index,
+        any_value(rises.close_ratio) as close_ratio,
+        list_product(
+            list(
+                case when rises.basis_date_before < rises.basis_date then splits.factor else 1 / splits.factor end
+                order by splits.split_date
+            ) filter (where splits.factor is not null)
+        ) as ratio_of_units
+
+    from rises
+
+    left join splits
+        on
+            rises.vendor = splits.vendor
+            and rises.ticker = splits.ticker
+            and splits.split_date > least(rises.basis_date_before, rises.basis_date)
+            and splits.split_date <= greatest(rises.basis_date_before, rises.basis_date)
+
+    group by rises.vendor, rises.ticker, rises.session_index
+
+),
+
+others as (
+
+    select
+        vendor,
+        ticker,
+        session_index
+
+    from explained
+
+    where close_ratio * coalesce(ratio_of_units, 1) >= {{ another_security_factor }}
 
 ),
 
@@ -166,13 +264,24 @@ starts as (
 
     where
         neighbours.is_continued
-        and (
-            (
-                neighbours.silent_sessions >= {{ delisted_after_sessions }}
-                and neighbours.silent_sessions >= served.ends_after_silence
-            )
-            or (neighbours.close_ratio >= {{ another_security_factor }} and served.permanent_id is null)
-        )
+        and neighbours.silent_sessions >= {{ delisted_after_sessions }}
+        and neighbours.silent_sessions >= served.ends_after_silence
+
+    union
+
+    select
+        others.ticker,
+        others.vendor,
+        others.session_index as first_session_index
+
+    from others
+
+    inner join served
+        on
+            others.ticker = served.ticker
+            and others.vendor = served.vendor
+
+    where served.permanent_id is null
 
     union
 

@@ -1,9 +1,9 @@
 """The chain from bars to members against a walk over every session in plain Python, on a small random market.
 
 The market is made of accidents: holes as long as every rule's limit and one session longer or shorter, names that stop,
-splits on both sides of the file's basis date, prices that rise to the thirtyfold overnight, a second file on another
-basis, thin names and penny prices. The chain is then built again with the future removed: what was there before must
-stay, to the bit.
+splits on both sides of the file's basis date, prices that rise to the thirtyfold overnight, with a reverse split that
+tells of it and without, a second file on another basis, thin names and penny prices. The chain is then built again with
+the future removed: what was there before must stay, to the bit.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ PRICE_COLUMNS = [
 COLUMNS = dict.fromkeys(PRICE_COLUMNS, "prices") | {"r": "returned", "is_member": "universe"}
 CARRIED, DEAD, NEW_SPELL, HISTORY, MIN_ADV = 5, 20, 60, 252, 1_000_000
 ANOTHER = 20  # times the close before: another security under the symbol
+RISES = {("N00", 300), ("N03", 250), ("N01", 400), ("N00", 420)}
+# on the day of the rise; the prices at 300 are adjusted for it, which leaves the rise a rise
+REVERSE_SPLITS = [("N01", 400), ("N00", 300)]
 
 
 def calendar() -> list[datetime.date]:
@@ -59,7 +62,7 @@ def make_bars(seed: int) -> tuple[dict[str, dict[int, tuple]], list[tuple]]:
         bars[ticker] = {}
         for i in range(first, last):
             price *= 1 + chance.gauss(0, 0.02)
-            if (number, i) in ((0, 300), (3, 250)):
+            if (ticker, i) in RISES:
                 price *= 30
             paid *= 1 + chance.choice([0, 0, 0, 1e-3]) * chance.random()
             if i in silent:
@@ -69,6 +72,7 @@ def make_bars(seed: int) -> tuple[dict[str, dict[int, tuple]], list[tuple]]:
             bars[ticker][i] = (chance.uniform(low, high), high, low, price, price * paid, volume)
         for _ in range(chance.randint(0, 3)):
             splits.append((ticker, days[chance.randrange(len(days))], chance.choice([2.0, 4.0, 0.1, 1.196, 1.5])))
+    splits += [(ticker, days[i], 0.04) for ticker, i in REVERSE_SPLITS]
     splits = list({(ticker, day): (ticker, day, factor) for ticker, day, factor in splits}.values())
     bars["SPY"] = {
         i: (300.0 + i / 7, 302.0 + i / 7, 299.0 + i / 7, 301.0 + i / 7, 250.0 + i / 7, 1e6)
@@ -114,11 +118,12 @@ def expected_rows(bars: dict, splits: list[tuple], *, keeps_delisted: bool) -> d
         spell, newest, history, run, window, before = 0, None, 0, 0, [], None
         for i in range(market_end + 1):
             if i in of_ticker:
-                if (
-                    newest is None
-                    or i - newest - 1 >= breaks_after
-                    or of_ticker[i][3] >= ANOTHER * of_ticker[newest][3]
-                ):
+                rise = of_ticker[i][3] / of_ticker[newest][3] if newest is not None else 0.0
+                if rise >= ANOTHER:  # what the splits that came after the file's basis leave of it
+                    for split_ticker, day, ratio in splits:
+                        if split_ticker == ticker and max(BASIS, days[newest]) < day <= days[i]:
+                            rise *= ratio
+                if newest is None or i - newest - 1 >= breaks_after or rise >= ANOTHER:
                     spell, history, run = spell + 1, 0, 0
                 newest, history = i, history + 1
                 open_, high, low, close, total, volume = of_ticker[i]
@@ -194,6 +199,10 @@ def test_rows_places_and_members_are_those_of_the_walk(market):
     assert built.keys() == expected.keys()
     assert any(row["is_member"] for row in expected.values())
     assert {spell for _, spell, _ in expected} >= {1, 2}
+    days = calendar()
+    spells = {(ticker, day): spell for ticker, spell, day in expected}
+    begun = {(ticker, i) for ticker, i in RISES if spells[ticker, days[i]] != spells[ticker, days[i - 1]]}
+    assert begun == RISES - {("N01", 400)}
     for key, row in expected.items():
         for column, value in row.items():
             found = built[key][column]
