@@ -30,9 +30,10 @@ def from_root(root_segment, config):
 
 
 ReflowSequence.from_root = staticmethod(from_root)
-if Builder().parsed:
-    target = machine.root() / "target"
-    (target / "ci").mkdir(exist_ok=True)
+builder, target = Builder(), machine.root() / "target"
+assert builder.parsed
+(target / "ci").mkdir(exist_ok=True)
+with builder.parsing():  # another process may be writing what it parsed
     shutil.copyfile(target / "partial_parse.msgpack", target / "ci/partial_parse.msgpack")
 gc.set_threshold(200_000, 50, 100)
 sys.argv[1:1] = ["lint"]

@@ -47,10 +47,16 @@ class Builder:
         parses anew when a variable of the profile has another value. Of processes that ask at the same time the first
         parses, and the others read what it left.
         """
+        with self.parsing():
+            return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": PARSED_FOR})
+
+    @contextlib.contextmanager
+    def parsing(self) -> Iterator[None]:
+        """What dbt keeps of a parse in <project>/target is this process's alone."""
         (self.project / "target").mkdir(exist_ok=True)
         with (self.project / "target/parse.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            return self._invoke(["parse"], self._environment(self.project, self.project) | {"KAIROS_DB": PARSED_FOR})
+            yield
 
     @cached_property
     def _without_tests(self):

@@ -1,8 +1,8 @@
 """Tests on altered copies of the package, each in a process of its own that has the libraries loaded already.
 
-`python pytest_in_forks.py` reads from stdin a JSON list of [folder, test]: a copy of the project's Python and the
-pytest address of a test in it, and writes what pytest said of each as a JSON list. Loading the libraries takes longer
-than most tests: it is done once, and every test runs in a fork that loads the copy's `kairos` and nothing else.
+`python pytest_in_forks.py` reads from stdin a JSON list of [folder, tests]: a copy of the project's Python and the
+pytest addresses of tests in it, and writes what pytest said of each list as a JSON list. Loading the libraries takes
+longer than most tests: it is done once, and every list runs in a fork that loads the copy's `kairos` and nothing else.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import kairos.cv
 import kairos.tuning  # noqa: F401  with kairos.cv all that tests of learning load
 
 
-def said_in_a_fork(folder: str, test: str) -> str:
-    """What pytest prints about a test of the copy in `folder`."""
+def said_in_a_fork(folder: str, tests: list[str]) -> str:
+    """What pytest prints about tests of the copy in `folder`."""
     with tempfile.TemporaryFile("w+") as out:
         child = os.fork()
         if child == 0:
@@ -30,7 +30,9 @@ def said_in_a_fork(folder: str, test: str) -> str:
             for name in [name for name in sys.modules if name.partition(".")[0] == "kairos"]:
                 del sys.modules[name]
             sys.path[:0] = [folder]
-            status = pytest.main([f"tests/python/{test}", "--noconftest", "-p", "no:cacheprovider"])
+            status = pytest.main(
+                [*(f"tests/python/{test}" for test in tests), "--noconftest", "-p", "no:cacheprovider"]
+            )
             sys.stdout.flush()
             os._exit(int(status))
         os.waitpid(child, 0)
@@ -40,4 +42,4 @@ def said_in_a_fork(folder: str, test: str) -> str:
 
 if __name__ == "__main__":
     sys.path.remove(str(Path(__file__).parent))  # helper modules of tests are those of the copy
-    json.dump([said_in_a_fork(folder, test) for folder, test in json.load(sys.stdin)], sys.stdout)
+    json.dump([said_in_a_fork(folder, tests) for folder, tests in json.load(sys.stdin)], sys.stdout)
