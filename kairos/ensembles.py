@@ -31,12 +31,13 @@ def combine(alphas, weights, settings: dict[str, Any]) -> pa.Table:
     active, blended = list(settings["active_alphas"]), list(settings["blended"])
     scores = grid.matrices(alphas, {name: name for name in [*active, BENCHMARK]})
     in_force = _weights(grid, weights) if len(grid.dates) else {}
+    nothing: tuple[dict[str, np.ndarray], np.ndarray] = {}, np.full(len(grid.dates), np.nan)
     ranks = {name: percentile_ranks(matrix) for name, matrix in scores.items()}
     for name in settings["ensembles"]:
-        scores[name] = weighted_rank(ranks, [*active, BENCHMARK], *in_force.get(name, ({}, None)))
+        scores[name] = weighted_rank(ranks, [*active, BENCHMARK], *in_force.get(name, nothing))
     ranks = {name: percentile_ranks(scores[name]) for name in blended}
     for name in settings["blends"]:
-        scores[name] = weighted_rank(ranks, blended, *in_force.get(name, ({}, None)))
+        scores[name] = weighted_rank(ranks, blended, *in_force.get(name, nothing))
     row, column = grid.occupied
     names = [*active, *settings["ensembles"], *settings["blends"], BENCHMARK]
     columns = {
@@ -62,11 +63,11 @@ def percentile_ranks(values: np.ndarray) -> np.ndarray:
 
 
 def weighted_rank(
-    ranks: dict[str, np.ndarray], members: list[str], weights: dict[str, np.ndarray], needed: np.ndarray | None
+    ranks: dict[str, np.ndarray], members: list[str], weights: dict[str, np.ndarray], needed: np.ndarray
 ) -> np.ndarray:
     """The mean of the members' ranks (dates, names) by their weights (dates,), as combine() says.
 
-    needed: (dates,), the least sum of absolute weights that speak, NaN on dates without weights; None without any.
+    needed: (dates,), the least sum of absolute weights that speak, NaN on dates without weights.
     """
     total = spoken = np.zeros(next(iter(ranks.values())).shape)
     for member in members:
@@ -74,8 +75,6 @@ def weighted_rank(
             weight, has = weights[member][:, None], ~np.isnan(ranks[member])
             total = total + np.where(has, weight * ranks[member] + np.maximum(-weight, 0), 0)
             spoken = spoken + np.where(has, np.abs(weight), 0)
-    if needed is None:
-        return np.full(total.shape, np.nan)
     enough = spoken >= needed[:, None] - _ROUNDING
     return np.divide(total, spoken, out=np.full(total.shape, np.nan), where=enough & (spoken > 0))
 

@@ -361,6 +361,7 @@ def _filled(values: Any) -> np.ndarray:
 
 
 def days_of(dates: Any) -> np.ndarray:
+    """Dates as DuckDB gives them to NumPy, as int32 days since 1970-01-01."""
     return np.asarray(dates).astype("datetime64[D]").astype(np.int32)
 
 

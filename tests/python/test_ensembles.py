@@ -95,7 +95,7 @@ def warehouse():
         connection.execute(f"create table {name} as select * {replaced} from frame")
     sql_model.run(connection, "ml/ml_ensemble_weights")
     sql_model.run(connection, "ml/ml_alphas__weights")
-    combined = combine(  # noqa: F841 (DuckDB finds it by name)
+    combined = combine(
         connection.table("ml_alphas__learned").order("as_of_date, security_id"),
         connection.table("ml_alphas__weights"),
         {
@@ -105,6 +105,7 @@ def warehouse():
             "blended": ["mean", "expert"],
         },
     )
+    connection.register("combined", combined)
     connection.execute("create table ml_alphas as from combined")
     return connection
 
