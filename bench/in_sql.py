@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from bench import compiled
-from kairos.dbt_plugin import SETTINGS
+from kairos.dbt_plugin import set_storage
 
 # in the order dbt builds them
 TABLES = (
@@ -33,8 +33,7 @@ def connect(warehouse: Path, threads: int) -> duckdb.DuckDBPyConnection:
     """A connection set as the project's builds set theirs."""
     con = duckdb.connect(str(warehouse))
     con.execute(f"set threads = {threads}")
-    for name, value in SETTINGS.items():
-        con.execute(f"set {name} = '{value}'")
+    set_storage(con)
     return con
 
 

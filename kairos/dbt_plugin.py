@@ -68,6 +68,12 @@ SETTINGS = {
 }
 
 
+def set_storage(connection) -> None:
+    """Set a DuckDB connection, and all others of its process to the same database, as builds store tables."""
+    for name, value in SETTINGS.items():
+        connection.execute(f"set global {name} = '{value}'")
+
+
 class Plugin(BasePlugin):
     """The class must have this name."""
 
@@ -77,8 +83,7 @@ class Plugin(BasePlugin):
         The settings do not stand in profiles.yml because dbt-duckdb would set those again for every cursor, a thousand
         times a build.
         """
-        for name, value in SETTINGS.items():
-            conn.execute(f"set global {name} = '{value}'")
+        set_storage(conn)
         spill = machine.target_dir() / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         conn.execute(f"set threads = {machine.workers()}")

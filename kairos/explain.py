@@ -30,7 +30,7 @@ from kairos.panel import rows_of, write_panel
 from kairos.progress import say
 from kairos.quality import EVERY_SESSIONS, centred_ranks, rank_ic
 from kairos.schemas import IMPORTANCES
-from kairos.scoring import columns_of, scoring_code, served_rows
+from kairos.scoring import columns_of, served_rows, what_speaks
 
 # Rows of a test window whose contributions are taken, and dates and names of each that are permuted.
 SHAP_ROWS = 100
@@ -69,7 +69,7 @@ def importances(fits, panel, labels, specs, settings: dict[str, Any], kept: Kept
             }
             for fit, rows in served_rows(served, np.array(files.column("as_of_date")))
         ]
-        found = _kept_rows(tasks, kept) if kept else {}
+        found = kept.tables(tasks, _piece_of, importance_key, lambda _: IMPORTANCES) if kept else {}
         taken = len(found)
         rest = [position for position in range(len(tasks)) if position not in found]
         left = [tasks[position] for position in rest]
@@ -89,14 +89,6 @@ def importances(fits, panel, labels, specs, settings: dict[str, Any], kept: Kept
     return pa.concat_tables([IMPORTANCES.empty_table(), *(found[position] for position in range(len(tasks)))])
 
 
-def _kept_rows(tasks: list[dict[str, Any]], kept: Kept) -> dict[int, pa.Table]:
-    """What was found before of the same fits on the same values, by position."""
-    asked = [position for position, task in enumerate(tasks) if kept.may_hold(*_piece_of(task))]
-    keys = executor.run(importance_key, [tasks[position] for position in asked])
-    held = {asked[place]: kept.get(*_piece_of(tasks[asked[place]]), key, IMPORTANCES) for place, key in keys}
-    return {position: table for position, table in held.items() if table}
-
-
 def _piece_of(task: dict[str, Any]) -> tuple[str, str]:
     return task["fit"]["alpha_name"], task["fit"]["fold_id"]
 
@@ -104,14 +96,13 @@ def _piece_of(task: dict[str, Any]) -> tuple[str, str]:
 def importance_key(task: dict[str, Any]) -> str:
     """Digest of all that shapes the rows of a task: the fit whole, its window's values and returns, the code."""
     fit, files, window = task["fit"], task["files"], slice(*task["rows"])
-    learned = {name: str(value) for name, value in fit.items() if name != "estimator"}  # its sha256 is there
     sources = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (__file__, quality.__file__)]
     values = [
         files.matrix()[window][:, files.positions(fit["feature_names"])],
         *(np.array(files.column(name)[window]) for name in ("as_of_date", task["returns"])),
     ]
     asked = [task["fewest"], task["returns"], digest_of_rows(fit["feature_names"], *values)]
-    return digest([learned, scoring_code(fit["family"]), sources, family_named(fit["family"]).versions(), asked])
+    return digest([*what_speaks(fit), sources, asked])
 
 
 def explain_one(task: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:

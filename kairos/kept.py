@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_info
 
-from kairos import machine
+from kairos import executor, machine
 
 _KEY = b"kairos_key"
 
@@ -59,6 +60,26 @@ class Kept:
         except (OSError, pa.ArrowException):
             return None
         return table if table.schema.equals(schema) else None
+
+    def tables(
+        self,
+        tasks: list[dict[str, Any]],
+        piece_of: Callable[[dict[str, Any]], tuple[str, str]],
+        key_of: Callable[[dict[str, Any]], str],
+        schema_of: Callable[[dict[str, Any]], pa.Schema],
+    ) -> dict[int, pa.Table]:
+        """What is kept of tasks that would be made of the same, by position.
+
+        piece_of, key_of, schema_of: (alpha, fold), key and schema of a task; keys are worked out as tasks are run, and
+        only of pieces that are kept at all.
+        """
+        asked = [position for position, task in enumerate(tasks) if self.may_hold(*piece_of(task))]
+        found = {}
+        for place, key in executor.run(key_of, [tasks[position] for position in asked]):
+            task = tasks[asked[place]]
+            if table := self.get(*piece_of(task), key, schema_of(task)):
+                found[asked[place]] = table
+        return found
 
     def put(self, alpha: str, fold: str, key: str, table: pa.Table) -> None:
         """Keep a table, whole or not at all: it takes its name when it is written."""

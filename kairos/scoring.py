@@ -108,16 +108,13 @@ def score_one(task: dict[str, Any]) -> tuple[np.ndarray, str]:
 def score_key(task: dict[str, Any], X: np.ndarray | None = None) -> str:
     """Digest of all that shapes the scores of a task: the fit whole, the values it is asked about, the code."""
     X = _values(task) if X is None else X
-    fit = task["fit"]
+    return digest([*what_speaks(task["fit"]), digest_of_rows(task["fit"]["feature_names"], X)])
+
+
+def what_speaks(fit: dict[str, Any]) -> list[Any]:
+    """All but the values asked about that shapes what a fit says of them: the fit whole, the code, the libraries."""
     learned = {name: str(value) for name, value in fit.items() if name != "estimator"}  # its sha256 is there
-    return digest(
-        [
-            learned,
-            scoring_code(fit["family"]),
-            family_named(fit["family"]).versions(),
-            digest_of_rows(fit["feature_names"], X),
-        ]
-    )
+    return [learned, scoring_code(fit["family"]), family_named(fit["family"]).versions()]
 
 
 def scoring_code(family: str) -> list[str]:
@@ -132,16 +129,17 @@ def _values(task: dict[str, Any]) -> np.ndarray:
 
 def _kept_scores(tasks: list[dict[str, Any]], kept: Kept) -> dict[int, np.ndarray]:
     """What the fits of these tasks said of the same values before, by position."""
-    asked = [position for position, task in enumerate(tasks) if kept.may_hold(*_piece_of(task))]
     found = {}
-    for place, key in executor.run(score_key, [tasks[position] for position in asked]):
-        position = asked[place]
-        width = 3 if tasks[position]["fit"]["task"] in ("multiclass", "quantile") else 1
-        schema = pa.schema([(f"said_{k}", pa.float64()) for k in range(width)])
-        if table := kept.get(*_piece_of(tasks[position]), key, schema):
-            columns = [column.to_numpy() for column in table.columns]
-            found[position] = columns[0] if width == 1 else np.column_stack(columns)
+    for position, table in kept.tables(tasks, _piece_of, score_key, _schema_of).items():
+        columns = [column.to_numpy() for column in table.columns]
+        found[position] = columns[0] if len(columns) == 1 else np.column_stack(columns)
     return found
+
+
+def _schema_of(task: dict[str, Any]) -> pa.Schema:
+    """Of what is kept of a task, as _table_of() makes it."""
+    width = 3 if task["fit"]["task"] in ("multiclass", "quantile") else 1
+    return pa.schema([(f"said_{k}", pa.float64()) for k in range(width)])
 
 
 def _piece_of(task: dict[str, Any]) -> tuple[str, str]:

@@ -4,19 +4,6 @@
 
 with
 
-counts as (
-
-    select
-        {%- for column in not_null %}
-        count(*) - count({{ column }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- else %}
-        count(*) as all_rows
-        {%- endfor %}
-
-    from {{ model }}
-
-),
-
 findings as (
 
     select
@@ -26,17 +13,16 @@ findings as (
     from {{ model }}
     group by {{ columns | join(', ') }}
     having count(*) > 1
-    {%- for column in not_null %}
+    {%- if not_null %}
 
     union all
 
     select
         'column with NULL' as finding,
-        '{{ column }}' as place,
-        {{ column }} as found_rows
-    from counts
-    where {{ column }} > 0
-    {%- endfor %}
+        column_name as place,
+        null_rows as found_rows
+    from ({{ columns_with_null(model, not_null) }})
+    {%- endif %}
 
 )
 

@@ -211,30 +211,27 @@ def edited_project(folder: Path, edits: tuple[tuple[str, str, str], ...]) -> Pat
 
 
 def leaky_copy(project: Path, model: str, leak: Leak) -> str:
-    """Write a copy of a model with the leak, and of the macros that it edits; returns the copy's name."""
-    suffix = f"_leak_{LEAKS.index(leak):02d}"
+    """Write a copy of a model with the leak; returns the copy's name."""
+    return edited_copy(project, model, leak.edits, f"_leak_{LEAKS.index(leak):02d}")
+
+
+def edited_copy(project: Path, model: str, edits: tuple[tuple[str, str, str], ...], suffix: str) -> str:
+    """Write a copy of a model with the edits made, and of the macros that they alter; returns the copy's name."""
     (path,) = (project / "models").rglob(f"{model}.sql")
     sql = path.read_text()
-    for file in dict.fromkeys(file for file, _, _ in leak.edits):
-        text = edited((project / file).read_text(), file, leak.edits)
+    for file in dict.fromkeys(file for file, _, _ in edits):
+        text = edited((project / file).read_text(), file, edits)
         if project / file == path:
             sql = text
             continue
-        assert file.startswith("macros/"), f"{leak.name}: {file} is neither {path.name} nor a macro"
+        assert file.startswith("macros/"), f"{model}{suffix}: {file} is neither {path.name} nor a macro"
         macros = re.findall(r"{% macro (\w+)\(", text)
-        assert any(f"{macro}(" in sql for macro in macros), f"{leak.name}: {path.name} does not use {file}"
+        assert any(f"{macro}(" in sql for macro in macros), f"{model}{suffix}: {path.name} does not use {file}"
         for macro in macros:
             text, sql = (re.sub(rf"\b{macro}\(", f"{macro}{suffix}(", source) for source in (text, sql))
         (project / f"macros/{Path(file).stem}{suffix}.sql").write_text(text)
     path.with_name(f"{model}{suffix}.sql").write_text(sql)
     return model + suffix
-
-
-def honest_copy(project: Path, model: str) -> str:
-    """Write a copy of a model as it is; returns the copy's name."""
-    (path,) = (project / "models").rglob(f"{model}.sql")
-    shutil.copyfile(path, path.with_name(f"{model}_honest.sql"))
-    return f"{model}_honest"
 
 
 @dataclass(frozen=True)
@@ -262,7 +259,9 @@ def leaky(proof, tmp_path_factory) -> Leaky:
         copy = test | {"name": unit_tests[leak.name], "model": model}
         (project / f"models/_{model}.yml").write_text(yaml.safe_dump({"version": 2, "unit_tests": [copy]}))
     models = {leak.name: leaky_copy(project, leak.check.caught_by, leak) for leak in COPIED}
-    honest = {model: honest_copy(project, model) for model in sorted({leak.check.caught_by for leak in COPIED})}
+    honest = {
+        model: edited_copy(project, model, (), "_honest") for model in sorted({leak.check.caught_by for leak in COPIED})
+    }
     return Leaky(Builder(project, settings=SETTINGS), unit_tests, models, honest)
 
 
