@@ -31,7 +31,6 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from sklearn.model_selection import TimeSeriesSplit
-from threadpoolctl import threadpool_limits
 
 from kairos import executor
 from kairos.errors import PanelError, SpecError
@@ -214,7 +213,7 @@ def fit_block(task: dict[str, Any]) -> dict[str, Any]:
         )
     start, stop = np.searchsorted(files.column("session_index"), [fold["test_start"], fold["test_stop"]])
     X = files.matrix()[start:stop][:, files.positions(preparation.features)]
-    with threadpool_limits(limits=1):
+    with executor.one_thread():
         unfitted = family.build("regression", task["params"], task["seed"])
         fitted = family.fit(unfitted, learned, rows.y, None)
         said = family.predict("regression", fitted, preparation.apply(X))

@@ -26,16 +26,17 @@ def kairos_raw_statements() -> str:
     return json.dumps({"error": None, "statements": statements, "notices": notices})
 
 
-def kairos_publish_plan(marts: str) -> str:
-    """JSON with a new version's directory and the statements that fill it; `marts` is a comma-separated list."""
-    version = publish.new_version(machine.published_dir())
-    return json.dumps({"version": str(version), "statements": publish.statements(version, marts.split(","))})
+def _publisher(connection):
+    """The function that publishes by cursors of dbt's connection: the query that calls it holds none of the marts."""
 
+    def kairos_publish(marts: str) -> str:
+        """Publish the marts of a comma-separated list; returns the name of the new version."""
+        version = publish.new_version(machine.published_dir())
+        publish.fill(connection, version, marts.split(","))
+        publish.make_current(version)
+        return version.name
 
-def kairos_publish_swap(version: str) -> str:
-    """Make a filled version the current one; returns its name."""
-    publish.make_current(Path(version))
-    return Path(version).name
+    return kairos_publish
 
 
 def kairos_state_folder(name: str) -> str:
@@ -50,8 +51,6 @@ def kairos_state_view(name: str) -> str:
 
 FUNCTIONS = (
     kairos_raw_statements,
-    kairos_publish_plan,
-    kairos_publish_swap,
     kairos_state_folder,
     kairos_state_view,
 )
@@ -89,6 +88,6 @@ class Plugin(BasePlugin):
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
         conn.execute(f"set temp_directory = '{spill}'")
-        for function in FUNCTIONS:
+        for function in (*FUNCTIONS, _publisher(conn)):
             parameters = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

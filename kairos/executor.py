@@ -24,6 +24,7 @@ from typing import Any
 
 from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
+from threadpoolctl import ThreadpoolController
 
 import kairos
 from kairos import machine
@@ -89,6 +90,17 @@ def _shared_dir() -> str:
             "name a folder that this machine and every worker see under the same path (KAIROS__SHARED_DIR)."
         )
     return place
+
+
+@cache
+def thread_pools() -> ThreadpoolController:
+    """The pools of the libraries this process had loaded when first asked: to find them takes 10 ms."""
+    return ThreadpoolController()
+
+
+def one_thread() -> contextlib.AbstractContextManager:
+    """While it lasts, libraries of linear algebra use one thread: what runs beside it fills the other cores."""
+    return thread_pools().limit(limits=1)
 
 
 # --- processes of this machine

@@ -20,7 +20,6 @@ import pyarrow as pa
 import xgboost as xgb
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge
-from threadpoolctl import threadpool_limits
 
 from kairos import executor, quality
 from kairos.families import family_named
@@ -113,7 +112,7 @@ def explain_one(task: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
     dates, realized = np.array(files.column("as_of_date")[window]), np.array(files.column(task["returns"])[window])
     # drawn by the fold, not by the fit: a refit is explained on the same rows
     rng = np.random.default_rng(zlib.crc32(f"{fit['alpha_name']} {fit['fold_id']}".encode()))
-    with threadpool_limits(limits=1):
+    with executor.one_thread():
         model = Model(fit)
         columns = shap_columns(model, X, rng)
         columns |= permutation_columns(model, X, dates, realized, task["fewest"], rng)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 import kairos
 from kairos import calibration, executor
@@ -212,7 +211,7 @@ def fit_one(task: dict[str, Any]) -> dict[str, Any]:
     """Fit one fold, in whatever process: a row of schemas.FITS as a dict."""
     algorithm, spec, fold = family_named(task["family"]), task["spec"], task["fold"]
     rows, held = rows_to_learn(task)
-    with threadpool_limits(limits=1):
+    with executor.one_thread():
         preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
         maps = calibrate(algorithm, spec, preparation, estimator, held) if held else None
     content = algorithm.serialize(estimator)

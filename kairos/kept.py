@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from threadpoolctl import threadpool_info
 
 from kairos import executor, machine
 
@@ -123,7 +122,7 @@ def digest_of_rows(names: list[str], *columns: np.ndarray) -> str:
 
 def _here(key: str) -> bytes:
     """The key with what the machine adds to the bits: Python, processor, and the kernels its linear algebra chose."""
-    kernels = sorted({str(library.get("architecture")) for library in threadpool_info()})
+    kernels = sorted({str(library.get("architecture")) for library in executor.thread_pools().info()})
     return digest([key, platform.python_version(), platform.machine(), kernels]).encode()
 
 

@@ -4,8 +4,8 @@ published/v_<id>/ holds kairos_marts.duckdb (storage readable by DuckDB 1.2 and 
 published/current links to it. A reader holds the old version or gets the new one, never a mixture: open files outlive
 the swap, and the newest three versions stay.
 
-The same SQL runs in two places: on-run-end of a full green `dbt build` (dbt's process holds the warehouse, so its own
-connection does the work: macros/publish_marts.sql) and `kairos publish` (its own read-only connection).
+The same copies are made in two places: on-run-end of a full green `dbt build` (dbt's process holds the warehouse, so
+cursors of its own connection do the work: macros/publish_marts.sql) and `kairos publish` (its own read-only connection).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from __future__ import annotations
 import datetime
 import secrets
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 
+from kairos import machine
 from kairos.errors import PublishError
 
 KEEP = 3
@@ -34,26 +36,41 @@ def new_version(published: Path) -> Path:
     return version
 
 
-def statements(version: Path, marts: list[str]) -> list[str]:
-    """SQL that copies the marts of the connection's database into `version`.
+def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str]) -> None:
+    """Copy the marts of the connection's current database into `version`, as many at a time as there are cores.
+
+    A copy keeps the order of its rows and so runs on one core most of the time; the widest marts start first.
 
     Args:
         version: directory from new_version().
         marts: names of relations in schema marts, each with at least one column.
-
-    Returns:
-        Statements to run in order; the attached database is detached by the last.
     """
     if not marts:
         raise PublishError("Publishing needs at least one mart; found none in schema marts. Run `dbt build` first.")
-    sql = [
-        f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')",
-        "create schema published_marts.marts",
-    ]
-    for mart in sorted(marts):
-        sql.append(f"create table published_marts.marts.{mart} as from marts.{mart}")
-        sql.append(f"copy published_marts.marts.{mart} to '{version / mart}.parquet' ({_PARQUET})")
-    return [*sql, "detach published_marts"]
+    width = dict(
+        connection.execute(
+            "select table_name, count(*) from information_schema.columns"
+            " where table_schema = 'marts' and table_catalog = current_database() group by table_name"
+        ).fetchall()
+    )
+    copies = []
+    for mart in sorted(marts, key=lambda mart: (-width.get(mart, 0), mart)):
+        copies.append(f"create table published_marts.marts.{mart} as from marts.{mart}")
+        copies.append(f"copy marts.{mart} to '{version / mart}.parquet' ({_PARQUET})")
+    database = connection.execute("select current_database()").fetchone()[0]
+
+    def copy(statement: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f'use "{database}"')
+            cursor.execute(statement)
+
+    connection.execute(f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')")
+    try:
+        connection.execute("create schema published_marts.marts")
+        with ThreadPoolExecutor(machine.workers()) as threads:
+            list(threads.map(copy, copies))
+    finally:
+        connection.execute("detach published_marts")
 
 
 def make_current(version: Path) -> list[str]:
@@ -94,8 +111,7 @@ def publish(warehouse: Path, published: Path) -> Path:
         ).fetchall()
         version = new_version(published)
         try:
-            for statement in statements(version, [name for (name,) in rows]):
-                connection.execute(statement)
+            fill(connection, version, [name for (name,) in rows])
         except (duckdb.Error, PublishError):
             shutil.rmtree(version, ignore_errors=True)
             raise

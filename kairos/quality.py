@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
+from kairos import executor
 from kairos.machine import workers
 from kairos.panel import NEVER, active_specs, rows_of
 from kairos.schemas import ALPHA_QUALITY
@@ -89,7 +89,7 @@ def alpha_quality(judged, alphas, labels, sessions, panel, feature_sets, setting
         return pieces
 
     # NumPy lets other threads in while it sorts and sums; a thread's linear algebra stays on that thread.
-    with threadpool_limits(limits=1), ThreadPoolExecutor(workers()) as threads:
+    with executor.one_thread(), ThreadPoolExecutor(workers()) as threads:
         return pa.concat_tables(chain.from_iterable(threads.map(lambda alpha: pieces_of(*alpha), judged)))
 
 

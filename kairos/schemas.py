@@ -45,6 +45,8 @@ SCORES = pa.schema(
         ("alpha_name", _NAME),
         ("horizon_days", pa.int32()),
         ("score", pa.float64()),
+        ("score_rank", pa.int32()),
+        ("scored_names", pa.int32()),
         ("prob_up", pa.float64()),
         ("raw_prob_up", pa.float64()),
         ("prob_flat", pa.float64()),

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
 
 from kairos import calibration, executor
 from kairos.errors import SpecError
@@ -33,7 +32,7 @@ def score_folds(fits, panel, specs, kept: Kept | None = None) -> pa.Table:
     kept: what fits said in earlier builds, taken where the fit and every value it was asked about are the same.
     Raises SpecError when a fit needs a feature that the panel has not.
     Returns schemas.SCORES ordered by alpha_name, as_of_date, security_id; what a task says stands in the columns of
-    columns_of(), and those of other tasks are NULL.
+    columns_of(), and those of other tasks are NULL. score_rank and scored_names are those of ranks_by_date().
     """
     horizons = {spec["alpha_name"]: spec["horizon_days"] for spec in rows_of(specs)}
     served = sorted(rows_of(fits), key=lambda fit: (fit["alpha_name"], fit["effective_date"]))
@@ -100,7 +99,7 @@ def score_one(task: dict[str, Any]) -> tuple[np.ndarray, str]:
     algorithm = family_named(fit["family"])
     preparation = Preparation.of_fit(fit)
     X = _values(task)
-    with threadpool_limits(limits=1):
+    with executor.one_thread():
         estimator = algorithm.deserialize(fit["estimator"])
         return algorithm.predict(fit["task"], estimator, preparation.apply(X)), score_key(task, X)
 
@@ -174,6 +173,20 @@ def columns_of(task: str, said: np.ndarray, maps: list[dict[str, Any]] | None = 
     return columns | ({"raw_prob_up": raw} if maps else {})
 
 
+def ranks_by_date(dates: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place of each row's score on its date, from 1, and how many the date has: int32 (rows,), (rows,).
+
+    dates: (rows,) sorted. scores: float64 (rows,) without NaN; of equal ones the row that comes first has the better
+    place.
+    """
+    order = np.lexsort((-scores, dates))
+    firsts, names = np.unique(dates, return_index=True, return_counts=True)[1:]
+    names_of_row = np.repeat(names, names)
+    places = np.empty(len(dates), dtype=np.int32)
+    places[order] = np.arange(1, len(dates) + 1) - np.repeat(firsts, names)
+    return places, names_of_row.astype(np.int32)
+
+
 def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.ndarray, said: np.ndarray) -> pa.Table:
     rows = len(dates)
     constants = {"alpha_name": fit["alpha_name"], "fit_id": fit["fit_id"], "fold_id": fit["fold_id"]}
@@ -187,7 +200,9 @@ def _piece(fit: dict[str, Any], horizon: int, dates: np.ndarray, securities: np.
         name: pa.DictionaryArray.from_arrays(np.zeros(rows, dtype=np.int32), [text]) for name, text in constants.items()
     }
     maps = json.loads(fit["calibration"])["maps"] if fit["calibration"] else None
-    columns |= {name: pa.array(values) for name, values in columns_of(fit["task"], said, maps).items()}
+    values = columns_of(fit["task"], said, maps)
+    values["score_rank"], values["scored_names"] = ranks_by_date(dates, values["score"])
+    columns |= {name: pa.array(column) for name, column in values.items()}
     return pa.table(
         [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in SCORES],
         schema=SCORES,

@@ -11,6 +11,9 @@ import yaml
 
 from kairos import machine
 
+# the same in C, where the library has it: a tenth of the time
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 def setting(name: str) -> str:
     """The value of a var as macro setting() gives it: KAIROS__<VAR> in the environment, else dbt_project.yml."""
@@ -23,5 +26,5 @@ def setting(name: str) -> str:
 
 @cache
 def _vars(project: Path, changed_at: int) -> dict[str, Any]:
-    """The vars of a project's file as it was when it was last changed: reading it takes a tenth of a second."""
-    return yaml.safe_load(project.read_text())["vars"]
+    """The vars of a project's file as it was when it was last changed."""
+    return yaml.load(project.read_text(), Loader=_LOADER)["vars"]

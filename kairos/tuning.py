@@ -24,7 +24,6 @@ import numpy as np
 import optuna
 import pyarrow as pa
 from scipy.stats import rankdata
-from threadpoolctl import threadpool_limits
 
 from kairos import executor, state
 from kairos.errors import SpecError, StateError
@@ -208,7 +207,7 @@ def judge_one(task: dict[str, Any]) -> float:
     algorithm, spec = family_named(task["family"]), task["spec"]
     rows = training_rows(task["files"], spec, task["learn"], task["features"])
     later = training_rows(task["files"], spec, task["judged"], task["features"])
-    with threadpool_limits(limits=1):
+    with executor.one_thread():
         preparation, estimator = fit_rows(algorithm, spec["task"], task["params"], spec["seed"], rows)
         kept = [later.features.index(name) for name in preparation.features]
         said = algorithm.predict(spec["task"], estimator, preparation.apply(later.X[:, kept]))

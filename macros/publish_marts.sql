@@ -17,10 +17,8 @@
             {% for node in graph.nodes.values() if node.resource_type == 'model' and node.schema == 'marts' and node.config.access == 'public' %}
                 {% do marts.append(node.name) %}
             {% endfor %}
-            {% set plan = fromjson(run_query("select kairos_publish_plan('" ~ marts | join(',') ~ "')").columns[0].values()[0]) %}
-            {% for statement in plan.statements %}{% do run_query(statement) %}{% endfor %}
-            {% set removed = run_query("select kairos_publish_swap('" ~ plan.version ~ "')") %}
-            {% do log("Published " ~ marts | length ~ " marts: " ~ plan.version, info=True) %}
+            {% set version = run_query("select kairos_publish('" ~ marts | join(',') ~ "')").columns[0].values()[0] %}
+            {% do log("Published " ~ marts | length ~ " marts: " ~ version, info=True) %}
         {% endif %}
     {% endif %}
 {% endmacro %}

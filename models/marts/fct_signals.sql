@@ -11,9 +11,21 @@ predictions as (
         alpha_name,
         horizon_days,
         score,
+        score_rank,
+        case when scored_names > 1 then abs(1 - 2 * (score_rank - 1) / (scored_names - 1)) else 0 end as strength,
         prob_up,
         prob_flat,
         prob_down,
+        case
+            when prob_flat is not null
+                then case
+                    when greatest(prob_up, prob_down) <= prob_flat then 1
+                    when prob_up > prob_down then 2
+                    else 0
+                end
+            when prob_up is not null then (prob_up > 0.5)::integer
+        end as prediction_class,
+        greatest(prob_up, coalesce(greatest(prob_flat, prob_down), 1 - prob_up)) as confidence,
         q10,
         q50,
         q90,
@@ -36,77 +48,42 @@ prices as (
 
 ),
 
-ranked as (
-
-    select
-        as_of_date,
-        security_id,
-        alpha_name,
-        horizon_days,
-        score,
-        prob_up,
-        prob_flat,
-        prob_down,
-        q10,
-        q50,
-        q90,
-        case
-            when prob_flat is not null
-                then case
-                    when greatest(prob_up, prob_down) <= prob_flat then 1
-                    when prob_up > prob_down then 2
-                    else 0
-                end
-            when prob_up is not null then (prob_up > 0.5)::integer
-        end as prediction_class,
-        fit_id,
-        is_out_of_sample,
-        row_number() over best as score_rank,
-        count(*) over (partition by alpha_name, as_of_date) as names
-
-    from predictions
-    window best as (partition by alpha_name, as_of_date order by score desc, security_id asc)
-
-),
-
 signals as (
 
     select
         ---------- keys
-        ranked.as_of_date,
-        ranked.security_id,
+        predictions.as_of_date,
+        predictions.security_id,
         prices.ticker,
-        ranked.alpha_name,
-        ranked.horizon_days::integer as horizon_days,
+        predictions.alpha_name,
+        predictions.horizon_days,
 
         ---------- the score and its place on the date
-        ranked.score,
-        ranked.score_rank::integer as score_rank,
-        ranked.prob_up,
-        ranked.prediction_class,
-        case when ranked.names > 1 then abs(1 - 2 * (ranked.score_rank - 1) / (ranked.names - 1)) else 0 end
-            as strength,
-        ranked.q10,
-        ranked.q50,
-        ranked.q90,
+        predictions.score,
+        predictions.score_rank,
+        predictions.prob_up,
+        predictions.prediction_class,
+        predictions.strength,
+        predictions.q10,
+        predictions.q50,
+        predictions.q90,
         case
-            when ranked.prob_flat is not null then ['short', 'flat', 'long'][ranked.prediction_class + 1]
-            when coalesce(ranked.prob_up - 0.5, ranked.score) > 0 then 'long'
-            when coalesce(ranked.prob_up - 0.5, ranked.score) < 0 then 'short'
+            when predictions.prob_flat is not null then ['short', 'flat', 'long'][predictions.prediction_class + 1]
+            when coalesce(predictions.prob_up - 0.5, predictions.score) > 0 then 'long'
+            when coalesce(predictions.prob_up - 0.5, predictions.score) < 0 then 'short'
             else 'flat'
         end as direction,
-        greatest(ranked.prob_up, coalesce(greatest(ranked.prob_flat, ranked.prob_down), 1 - ranked.prob_up))
-            as confidence,
+        predictions.confidence,
 
         ---------- provenance
-        ranked.is_out_of_sample,
-        ranked.fit_id
+        predictions.is_out_of_sample,
+        predictions.fit_id
 
-    from ranked
+    from predictions
     inner join prices
         on
-            ranked.security_id = prices.security_id
-            and ranked.as_of_date = prices.as_of_date
+            predictions.security_id = prices.security_id
+            and predictions.as_of_date = prices.as_of_date
 
 )
 

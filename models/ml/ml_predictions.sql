@@ -7,6 +7,8 @@ select
     alpha_name,
     horizon_days,
     score,
+    score_rank,
+    scored_names,
     prob_up,
     raw_prob_up,
     prob_flat,

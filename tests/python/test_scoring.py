@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import synthetic_learning as synthetic
 
 from kairos.families import family_named
 from kairos.kept import Kept
 from kairos.schemas import SCORES
-from kairos.scoring import score_folds
+from kairos.scoring import ranks_by_date, score_folds
 
 STARTS = (150, 220)
 OUTPUTS = ("prob_up", "prob_flat", "prob_down", "q10", "q50", "q90")
@@ -60,6 +61,20 @@ def test_scores_are_ordered_and_unique(learned):
     keys = ["alpha_name", "as_of_date", "security_id"]
     assert scores[keys].equals(scores.sort_values(keys)[keys])
     assert not scores.duplicated(keys).any()
+
+
+def test_ranks_are_those_of_pandas(learned):
+    """Of every alpha and date, and of equal scores: the first of them in key order has the better place."""
+    scores = scores_of(learned).to_pandas()
+    by_date = scores.groupby(["alpha_name", "as_of_date"], observed=True)["score"]
+    assert (scores["score_rank"] == by_date.rank(method="first", ascending=False)).all()
+    assert (scores["scored_names"] == by_date.transform("size")).all()
+    random = np.random.default_rng(3)
+    dates, equal = np.sort(random.integers(0, 40, 500)), random.integers(-2, 3, 500) / 2
+    frame = pd.DataFrame({"date": dates, "score": equal})
+    places, names = ranks_by_date(dates, equal)
+    assert (places == frame.groupby("date")["score"].rank(method="first", ascending=False)).all()
+    assert (names == frame.groupby("date")["score"].transform("size")).all()
 
 
 def test_probabilities_stand_where_they_mean_something(learned):

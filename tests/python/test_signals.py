@@ -6,6 +6,7 @@ import datetime as dt
 
 import duckdb
 import pandas as pd
+import pytest
 import sql_model
 
 DAY = dt.date(2024, 1, 2)
@@ -28,6 +29,9 @@ def test_signals_say_what_their_scores_mean():
     frame = pd.DataFrame([values for values, _ in ROWS.values()], columns=COLUMNS, dtype=float)
     frame["alpha_name"], frame["security_id"] = zip(*ROWS, strict=True)
     frame = frame.assign(as_of_date=DAY, horizon_days=5, fit_id="f", is_out_of_sample=True)
+    scores = frame.groupby("alpha_name")["score"]
+    frame["score_rank"] = scores.rank(method="first", ascending=False).astype(int)
+    frame["scored_names"] = scores.transform("size")
     connection = duckdb.connect()
     nulls = ", ".join(f"case when isnan({c}) then null else {c} end as {c}" for c in COLUMNS)
     connection.execute(f"create table ml_predictions as select * replace ({nulls}) from frame")
@@ -43,3 +47,7 @@ def test_signals_say_what_their_scores_mean():
     for alpha, best_first in {"two": [1, 2, 3], "three": [1, 4, 2, 3]}.items():
         ranked = sorted((row["score_rank"], row["security_id"]) for row in got if row["alpha_name"] == alpha)
         assert ranked == list(enumerate(best_first, start=1))
+    strengths = {(row["alpha_name"], row["security_id"]): row["strength"] for row in got}
+    assert [strengths["two", name] for name in (1, 2, 3)] == [1, 0, 1]
+    assert [strengths["three", name] for name in (1, 4, 2, 3)] == pytest.approx([1, 1 / 3, 1 / 3, 1])
+    assert strengths["value", 1] == 0  # alone on its date, it is neither high nor low
