@@ -7,7 +7,6 @@ should not pay for them.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from dbt.adapters.duckdb.plugins import BasePlugin
 

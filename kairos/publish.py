@@ -4,8 +4,8 @@ published/v_<id>/ holds kairos_marts.duckdb (storage readable by DuckDB 1.2 and 
 published/current links to it. A reader holds the old version or gets the new one, never a mixture: open files outlive
 the swap, and the newest three versions stay.
 
-The same copies are made in two places: on-run-end of a full green `dbt build` (dbt's process holds the warehouse, so
-cursors of its own connection do the work: macros/publish_marts.sql) and `kairos publish` (its own read-only connection).
+The same copies are made in two places: on-run-end of a full green `dbt build` (macros/publish_marts.sql; dbt's process
+holds the warehouse, so cursors of its own connection do the work) and `kairos publish` (its own read-only connection).
 """
 
 from __future__ import annotations
