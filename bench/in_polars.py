@@ -375,8 +375,8 @@ def events(statements: pl.LazyFrame) -> pl.LazyFrame:
     ).sort("known_at")
 
 
-def fundamentals(bars: pl.LazyFrame, statements: pl.LazyFrame) -> pl.LazyFrame:
-    """The fundamental family, market value and count of shares beside what is given."""
+def fundamentals(bars: pl.LazyFrame, statements: pl.LazyFrame, wanted: Collection[str]) -> pl.LazyFrame:
+    """The fundamental family, market value and count of shares beside what is given; sectors only if wanted."""
     daily = bars.join_asof(
         events(statements).rename({"known_at": "event_known_at"}),
         left_on="decided_at",
@@ -420,6 +420,8 @@ def fundamentals(bars: pl.LazyFrame, statements: pl.LazyFrame) -> pl.LazyFrame:
         *(fresh(item, *rests_on).alias(item) for item, rests_on in served.items()),
         fresh(age("income"), "income").alias("fundamental_age_days"),
     )
+    if not wanted & {f"{name}_vs_sector" for name in VALUATIONS}:
+        return valued
     medians = (
         valued.filter(pl.col("is_member") & pl.col("sector").is_not_null())
         .group_by("as_of_date", "sector")
@@ -528,7 +530,7 @@ def features(folder: Path, columns: Collection[str] = FEATURES) -> pl.LazyFrame:
     }:
         frame = indicators(frame)
     if wanted & {*FAMILIES["fundamental"], *FAMILIES["alternative"]}:
-        frame = fundamentals(frame, scan("int_fundamentals"))
+        frame = fundamentals(frame, scan("int_fundamentals"), wanted)
         known.append("event_known_at")
     if wanted & set(FAMILIES["alternative"]):
         frame = alternative(

@@ -18,6 +18,7 @@ TABLES = (
     "feat_beta",
     "feat_technical",
     "feat_fundamental",
+    "feat_relative",
     "feat_cross_asset",
     "feat_alternative",
     "feat_temporal",
@@ -25,7 +26,12 @@ TABLES = (
 # what a table reads beside those of bench.data: made with it, or before it where it is another family
 STATEMENTS = ("int_fundamental_events", "int_fundamental_steps", "int_fundamentals_as_of")
 READS = {"feat_fundamental": STATEMENTS, "feat_alternative": STATEMENTS}
-FAMILIES_READ = {"feat_cross_asset": ("feat_momentum", "feat_volatility")}
+FAMILIES_READ = {
+    "feat_relative": ("feat_momentum", "feat_fundamental"),
+    "feat_cross_asset": ("feat_momentum", "feat_volatility"),
+}
+# the rows of all tables, there before any of them
+ROWS = ("int_price_runs", "int_feature_rows")
 KEYS = ("as_of_date", "security_id", "known_at")
 
 
@@ -56,9 +62,10 @@ def wanted(every: dict[str, list[str]], features: Collection[str]) -> dict[str, 
 
 
 def prepare(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> None:
-    """What the tables read of other families, where these are not made anyway."""
-    compiled.build(con, ["int_price_runs"])
-    compiled.build(con, [read for table in columns for read in FAMILIES_READ.get(table, ()) if read not in columns])
+    """The order of rows, and what the tables read of other families, where these are not made anyway."""
+    compiled.build(con, ROWS)
+    others = [read for table in columns for read in FAMILIES_READ.get(table, ()) if read not in columns]
+    compiled.build(con, dict.fromkeys(below for read in others for below in (*READS.get(read, ()), read)))
 
 
 def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> None:

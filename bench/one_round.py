@@ -57,7 +57,7 @@ def sql(folder: Path, small: Path, threads: int, features: list[str]) -> dict[st
     for market in (small, folder):
         shutil.copyfile(market / "source.duckdb", market / "work.duckdb")
     with in_sql.connect(small / "work.duckdb", threads) as con:
-        compiled.build(con, ["int_price_runs", *in_sql.STATEMENTS, *in_sql.TABLES])
+        compiled.build(con, [*in_sql.ROWS, *in_sql.STATEMENTS, *in_sql.TABLES])
         tables = in_sql.wanted(in_sql.stored(con), features)
         in_sql.build(con, tables)
     with in_sql.connect(folder / "work.duckdb", threads) as con:

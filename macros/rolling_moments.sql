@@ -1,6 +1,6 @@
 {#- Rolling sums, squared and co-deviations over storage order, without cancellation.
 
-    rolling_moments(base, series, windows, pairs=[], sums=[]) writes CTEs from the CTE `base` to `<base>_moments`, which
+    rolling_moments(base, series, windows, pairs=[], sums=[], about_zero=false) writes CTEs from the CTE `base` to `<base>_moments`, which
     has all columns of base and, for every window n in windows:
         sum_<x>_<n>         sum of x over the n rows ending at the row             x in series and in sums
         m2_<x>_<n>          sum of (x - mean x)^2 over the same rows               x in series
@@ -12,8 +12,13 @@
     then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. The same n rows are always
     joined in the same way, whatever else the table holds. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
     NULL; gate by row_in_run. Offsets stay below 2,048.
-    Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']]) }}" }} -#}
-{% macro rolling_moments(base, series, windows, pairs=[], sums=[]) -%}
+
+    about_zero: the means of the series are small against their deviations, as those of daily returns are. Then products
+    are added up and the means taken out once at the end, at half the arithmetic: m2 = sum(x y) - sum x sum y / n. What
+    cancels is the share of the mean in the mean square, 1e-15 of m2 for returns. A series whose deviation is below a
+    millionth of its mean is constant: its m2 is 0.
+    Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']], about_zero=true) }}" }} -#}
+{% macro rolling_moments(base, series, windows, pairs=[], sums=[], about_zero=false) -%}
     {#- the steps {n: [a, b]}: the newest a of n = a + b rows, joined by the b rows before them -#}
     {%- set steps = {} -%}
     {%- set ns = namespace(from=base) -%}
@@ -37,11 +42,27 @@
     {%- for x in series -%}{%- do moments.append((x, x, x)) -%}{%- endfor -%}
     {%- for x, y in pairs -%}{%- do moments.append((x ~ '_' ~ y, x, y)) -%}{%- endfor -%}
 
+    {%- set products = [] -%}
+    {%- if about_zero %}
+{{ base }}_products as (
+
+    select
+        *,
+        {%- for name, x, y in moments %}
+        {%- do products.append('product_' ~ name) %}
+        {{ x }} * {{ y }} as product_{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ base }}
+
+),
+        {%- set ns.from = base ~ '_products' -%}
+    {%- endif -%}
+
     {%- for n, (a, b) in steps.items() -%}
-        {%- set to = base ~ ('_moments' if loop.last else '_' ~ n) -%}
+        {%- set to = base ~ ('_moments' if loop.last and not about_zero else '_' ~ n) -%}
         {%- set ns.gap = {} -%}
         {%- set ns.columns = [] -%}
-        {%- for x in series + sums -%}
+        {%- for x in series + sums + products -%}
             {%- set newer = x if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
             {%- set older = 'lag(' ~ (x if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
             {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ n) -%}
@@ -51,7 +72,7 @@
                 {%- do ns.gap.update({x: '(' ~ (b ~ ' * ' if b > 1) ~ newer ~ ' - ' ~ a ~ ' * ' ~ older ~ ')'}) -%}
             {%- endif -%}
         {%- endfor -%}
-        {%- for name, x, y in moments -%}
+        {%- for name, x, y in moments if not about_zero -%}
             {%- set between = ns.gap[x] ~ ' * ' ~ ns.gap[y] ~ ' / ' ~ (2 * a if a == b else a * b * (a + b)) -%}
             {%- set newer = '' if a == 1 else 'm2_' ~ name ~ '_' ~ a ~ ' + ' -%}
             {%- set older = '' if b == 1 else 'lag(m2_' ~ name ~ '_' ~ b ~ ', ' ~ a ~ ') over () + ' -%}
@@ -67,4 +88,38 @@
 ),
         {%- set ns.from = to -%}
     {%- endfor -%}
+
+    {%- if about_zero %}
+{{ base }}_centred as (
+
+    select
+        *,
+        {%- for n in windows %}
+        {%- set is_last = loop.last %}
+        {%- for name, x, y in moments %}
+        sum_product_{{ name }}_{{ n }} - sum_{{ x }}_{{ n }} * sum_{{ y }}_{{ n }} / {{ n }}
+            as {{ 'apart' if x == y else 'm2' }}_{{ name }}_{{ n }}{{ ',' if not (is_last and loop.last) }}
+        {%- endfor %}
+        {%- endfor %}
+    from {{ ns.from }}
+
+),
+
+{{ base }}_moments as (
+
+    select
+        *,
+        {%- for n in windows %}
+        {%- set is_last = loop.last %}
+        {%- for x in series %}
+        case
+            when apart_{{ x }}_{{ n }} > 1e-12::double * sum_product_{{ x }}_{{ n }} then apart_{{ x }}_{{ n }}
+            when apart_{{ x }}_{{ n }} is not null then 0
+        end as m2_{{ x }}_{{ n }}{{ ',' if not (is_last and loop.last) }}
+        {%- endfor %}
+        {%- endfor %}
+    from {{ base }}_centred
+
+),
+    {%- endif -%}
 {%- endmacro %}

@@ -22,7 +22,7 @@ returns as (
 
 ),
 
-{{ rolling_moments('returns', ['r', 'm'], [21, 63, 252], pairs=[['r', 'm']]) }}
+{{ rolling_moments('returns', ['r', 'm'], [21, 63, 252], pairs=[['r', 'm']], about_zero=true) }}
 
 betas as (
 

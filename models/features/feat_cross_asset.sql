@@ -57,7 +57,7 @@ prices as (
 
 ),
 
-{{ rolling_moments('returns', ['r', 'm'], [3, 15, 60], pairs=[['r', 'm']]) }}
+{{ rolling_moments('returns', ['r', 'm'], [3, 15, 60], pairs=[['r', 'm']], about_zero=true) }}
 
 correlations as (
 

@@ -2,9 +2,8 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices.
     Source: Jegadeesh and Titman (1993), Journal of Finance 48(1); reversal Jegadeesh (1990), Journal of Finance 45(3).
     mom over n sessions needs n + 1 rows of an unbroken run, else NULL; mom_<a>_1 leave out the newest 21 sessions. roc and
-    the trend are of the split-adjusted close. Windows stream over storage order, security_id and as_of_date. The rank is
-    among the date's members, works along dates and returns to storage order by itself, with nothing but its key. Prices
-    are positive (tested on int_prices). -#}
+    the trend are of the split-adjusted close. Windows stream over storage order, security_id and as_of_date. Prices are
+    positive (tested on int_prices). -#}
 
 with
 
@@ -46,108 +45,31 @@ returns as (
 
 ),
 
-universe as (
-
-    select
-        as_of_date,
-        security_id,
-        is_member
-
-    from {{ ref('int_universe') }}
-
-    where {{ rows_to_compute() }}
-
-),
-
-moved as (
-
-    select
-        as_of_date,
-        security_id,
-        case when row_in_run > 126 then close_total_return / lag(close_total_return, 126) over () - 1 end as mom_6m
-
-    from {{ ref('int_prices') }}
-
-    where {{ rows_to_compute(lookback=126) }}
-
-),
-
-new_moved as (
-
-    select * from moved
-
-    where {{ rows_to_compute() }}
-
-),
-
-strength as (
-
-    select
-        moved.as_of_date,
-        moved.security_id,
-        case when universe.is_member then moved.mom_6m end as mom_6m
-
-    from new_moved as moved
-    positional join universe
-
-    where {{ same_rows(['moved', 'universe']) }}
-
-),
-
-{{ percentile_ranks('strength', ['mom_6m']) }}
-
-ranks as (
-
-    select
-        as_of_date,
-        security_id,
-        mom_6m_rank as relative_strength_126d
-
-    from strength_ranked
-
-    order by security_id, as_of_date
-
-),
-
----------- side by side, without the rows that only the windows needed
-
-new_returns as (
-
-    select * from returns
-
-    where {{ rows_to_compute() }}
-
-),
-
 momentum as (
 
     select
         ---------- keys
-        returns.as_of_date,
-        returns.security_id,
+        as_of_date,
+        security_id,
 
         ---------- total return
-        returns.mom_1m,
-        returns.mom_3m,
-        returns.mom_6m,
-        returns.mom_12m,
-        returns.mom_3_1,
-        returns.mom_6_1,
-        returns.mom_12_1,
+        mom_1m,
+        mom_3m,
+        mom_6m,
+        mom_12m,
+        mom_3_1,
+        mom_6_1,
+        mom_12_1,
         -- not -mom_1m: a return of 0 has no minus sign
-        0 - returns.mom_1m as reversal_1m,
-        ranks.relative_strength_126d,
+        0 - mom_1m as reversal_1m,
 
         ---------- price
-        returns.roc_10d,
-        returns.roc_20d,
-        returns.roc_60d,
-        returns.trend_strength_200d
+        roc_10d,
+        roc_20d,
+        roc_60d,
+        trend_strength_200d
 
-    from new_returns as returns
-    positional join ranks
-
-    where {{ same_rows(['returns', 'ranks']) }}
+    from returns
 
 )
 

@@ -8,6 +8,7 @@
     only after a full build. -#}
 {{ config(materialized="view") }}
 {%- set families = var('feature_families') %}
+{%- set of_prices = ['roc_10d', 'roc_20d', 'roc_60d', 'trend_strength_200d'] %}
 {%- set dated = [] %}
 {%- for family in families if execute %}
 {%- if 'known_at' in graph.nodes['model.kairos.feat_' ~ family].columns %}{% do dated.append(family) %}{% endif %}
@@ -35,8 +36,18 @@ select
 
     ---------- features
     {%- for family in families %}
-    {{ family }}.* exclude (as_of_date, security_id{{ ', known_at' if family in dated }})
+    {%- set keys = ['as_of_date', 'security_id'] + (['known_at'] if family in dated else []) %}
+    {%- if family == 'momentum' %}
+    -- the rank of momentum stands where readers of columns by position have always found it
+    {{ family }}.* exclude ({{ (keys + of_prices) | join(', ') }}),
+    relative.relative_strength_126d,
+    {%- for feature in of_prices %}
+    {{ family }}.{{ feature }},
+    {%- endfor %}
+    {%- else %}
+    {{ family }}.* exclude ({{ (keys + (['relative_strength_126d'] if family == 'relative' else [])) | join(', ') }})
     {%- if not loop.last %},{% endif %}
+    {%- endif %}
     {%- endfor %}
 
 from {{ ref('int_feature_rows') }} as listed

@@ -24,7 +24,8 @@ universe as (
     select
         as_of_date,
         security_id,
-        is_member
+        is_member,
+        sector
 
     from {{ ref('int_universe') }}
 
@@ -43,6 +44,7 @@ select
 
     ---------- membership
     universe.is_member,
+    universe.sector,
 
     ---------- when it was added: 0 in the last full build, then 1, 2, ...
     coalesce(getvariable('batch'), 0)::integer as batch

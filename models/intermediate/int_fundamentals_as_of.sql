@@ -31,7 +31,7 @@ prices as (
 
     from {{ ref('int_prices') }}
 
-    where {{ rows_to_compute(is_view=true) }}
+    qualify {{ rows_to_compute(is_view=true, by_position=true) }}
 
 ),
 

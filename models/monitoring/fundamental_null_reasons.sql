@@ -2,7 +2,7 @@
     Grain: one row per (as_of_date, feature_name, reason). -#}
 
 {%- set features = [] %}
-{%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute %}
+{%- for column in graph.nodes['model.kairos.int_fundamental_null_reasons'].columns if execute %}
 {%- if column not in ['as_of_date', 'security_id', 'known_at'] %}{% do features.append(column) %}{% endif %}
 {%- endfor %}
 

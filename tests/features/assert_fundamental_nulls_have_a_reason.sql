@@ -30,7 +30,7 @@
 {%- for valuation, statements in valuations.items() -%}
 {%- do needs.update({valuation ~ '_vs_sector': statements}) -%}
 {%- endfor -%}
-{%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute -%}
+{%- for column in graph.nodes['model.kairos.int_fundamental_null_reasons'].columns if execute -%}
 {%- if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
 {%- do exceptions.raise_compiler_error(model.name ~ ' does not know what ' ~ column ~ ' needs') -%}
 {%- endif -%}
@@ -77,7 +77,16 @@ counted as (
         {%- endfor %}
         count(*) as counted_rows
 
-    from {{ ref('feat_fundamental') }} as served
+    from (
+        select
+            fundamental.*,
+            relative.* exclude (as_of_date, security_id, known_at)
+
+        from {{ ref('feat_fundamental') }} as fundamental
+        positional join {{ ref('feat_relative') }} as relative
+
+        where {{ same_rows(['fundamental', 'relative']) }}
+    ) as served
 
     inner join {{ ref('int_prices') }} as prices
         on

@@ -427,17 +427,17 @@ LEAKS = (
                 "order by {{ x }} asc nulls last",
             ),
         ),
-        Proof("feat_momentum", "feat_momentum"),
+        Proof("feat_relative", "feat_relative"),
     ),
     Leak(
         "a value is held against the sector's median of all dates",
         "cross-sections are of one date",
         (
-            (f"{FEATURES}/feat_fundamental.sql", "        as_of_date,\n        sector,\n", "        sector,\n"),
-            (f"{FEATURES}/feat_fundamental.sql", "group by as_of_date, sector", "group by sector"),
-            (f"{FEATURES}/feat_fundamental.sql", "valued.as_of_date = medians.as_of_date\n            and ", ""),
+            (f"{FEATURES}/feat_relative.sql", "        as_of_date,\n        sector,\n", "        sector,\n"),
+            (f"{FEATURES}/feat_relative.sql", "group by as_of_date, sector", "group by sector"),
+            (f"{FEATURES}/feat_relative.sql", "placed.as_of_date = medians.as_of_date\n            and ", ""),
         ),
-        Proof("feat_fundamental", "feat_fundamental"),
+        Proof("feat_relative", "feat_relative"),
     ),
     Leak(
         "the market's volatility has its place in the whole sample",

@@ -22,7 +22,7 @@ def folder(tmp_path_factory) -> Path:
 def sides(folder) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(features by the project's SQL, features by Polars)."""
     with in_sql.connect(folder / "source.duckdb", threads=2) as con:
-        compiled.build(con, ["int_price_runs", *in_sql.STATEMENTS, *in_sql.TABLES])
+        compiled.build(con, [*in_sql.ROWS, *in_sql.STATEMENTS, *in_sql.TABLES])
         ours = in_sql.features(con).pl()
     return ours, in_polars.features(folder).collect(engine="streaming")
 
@@ -58,7 +58,8 @@ def test_a_batch_on_many_names_equals_all_rows_made_anew(folder):
         assert increment.fingerprints(con, tables) == made
         names = con.sql("select distinct security_id from intermediate.int_prices order by 1").fetchall()
         # those that a renewed name does not make anew as a whole
-        tables = ["int_feature_rows", "feat_price", "feat_volatility", "feat_beta", "feat_technical"]
+        of_one_name = ["price", "momentum", "volatility", "beta", "technical", "fundamental"]
+        tables = ["int_feature_rows", *(f"feat_{family}" for family in of_one_name)]
         for renewed in ([names[20]], [names[10], names[30]]):
             increment.forget_day(con, tables, renewed=[name for (name,) in renewed])
             assert increment.fingerprints(con, tables) != made

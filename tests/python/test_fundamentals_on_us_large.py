@@ -304,7 +304,7 @@ def served(real_market) -> pd.DataFrame:
     chosen = ", ".join(f"'{ticker}'" for ticker in real_market.tickers)
     frame = real_market.query(f"""
         select prices.as_of_date, prices.ticker, features.*, market_values.market_value_usd
-        from features.feat_fundamental as features
+        from features.features as features
         inner join intermediate.int_prices as prices using (as_of_date, security_id)
         inner join intermediate.int_market_values as market_values using (as_of_date, security_id)
         where prices.ticker in ({chosen}) and not prices.is_stale
@@ -340,7 +340,7 @@ def test_valuations_against_the_sector_are_above_the_median_of_its_members(real_
     names = ", ".join(f"features.{name}" for name in [*VALUATIONS, *VS_SECTOR])
     frame = real_market.query(f"""
         select as_of_date, universe.sector, universe.is_member, {names}
-        from features.feat_fundamental as features
+        from features.features as features
         inner join intermediate.int_universe as universe using (as_of_date, security_id)
     """)
     by_sector = [frame["as_of_date"], frame["sector"]]

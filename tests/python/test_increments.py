@@ -98,7 +98,9 @@ def bits(con: duckdb.DuckDBPyConnection, select: str) -> dict[str, bytes]:
     found = {}
     for name in set(table.column_names) - {"batch"}:
         column = table[name].combine_chunks()
-        found[name] = np.asarray(column.is_null()).tobytes() + column.to_numpy(zero_copy_only=False).tobytes()
+        values = column.to_numpy(zero_copy_only=False)
+        written = "\n".join(map(str, values)).encode() if values.dtype == object else values.tobytes()
+        found[name] = np.asarray(column.is_null()).tobytes() + written
     return found
 
 

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from bench import compiled
 
+VALUATIONS = ["earnings_yield", "fcf_yield", "book_to_market", "sales_yield", "ev_to_ebitda", "dividend_yield"]
 FAMILIES = ["price", "momentum", "volatility", "beta", "technical"]
 KEYS = ["security_id", "session_index"]
 VARS = yaml.safe_load((compiled.ROOT / "dbt_project.yml").read_text())["vars"]
@@ -91,8 +92,21 @@ def built(panel: pd.DataFrame) -> pd.DataFrame:
             from intermediate.int_prices"""
         )
         con.execute("create view intermediate.int_universe as from intermediate.int_prices")
+        con.execute(
+            """create view intermediate.int_feature_rows as
+            select *, null::varchar as sector from intermediate.int_prices"""
+        )
         compiled.build(con, [f"feat_{family}" for family in FAMILIES])
         frames = [con.sql(f"from features.feat_{family}").df() for family in FAMILIES]
+        # the rank of momentum reads no fundamentals, its table does
+        valuations = ", ".join(f"null::double as {name}" for name in VALUATIONS)
+        con.execute(
+            f"""create view features.feat_fundamental as
+            select as_of_date, security_id, known_at, {valuations} from intermediate.int_prices"""
+        )
+        compiled.build(con, ["feat_relative"])
+        rank = "select as_of_date, security_id, relative_strength_126d from features.feat_relative"
+        frames.append(con.sql(rank).df())
     for frame in frames[1:]:
         assert (frame[["security_id", "as_of_date"]] == frames[0][["security_id", "as_of_date"]]).all(axis=None)
     return pd.concat([frames[0], *[frame.iloc[:, 2:] for frame in frames[1:]]], axis=1)
@@ -375,13 +389,16 @@ def test_collector_refuses_families_with_other_rows(missing):
         con.execute(
             "create table intermediate.int_feature_rows as select *, true as is_member from intermediate.int_prices"
         )
-        # every family with a column of its own, and the columns that aliases name in one of them
+        # every family with a column of its own, and the columns that the collector or an alias names
         collector = compiled.models()["features"].sql
-        aliased = "".join(f", 1.0 as {name}" for name in VARS["feature_aliases"].values())
+        named = {"momentum": ["roc_10d", "roc_20d", "roc_60d", "trend_strength_200d"]}
+        named |= {"relative": ["relative_strength_126d"]}
+        named["price"] = [name for name in VARS["feature_aliases"].values() if name not in named["momentum"]]
         for name in VARS["feature_families"]:
+            others = "".join(f", 1.0 as {column}" for column in named.get(name, []))
             con.execute(
                 f"""create table features.feat_{name} as select as_of_date, security_id, 1.0 as x_{name}
-                {aliased if name == "price" else ""} {", known_at" if f" {name}.known_at" in collector else ""}
+                {others} {", known_at" if f" {name}.known_at" in collector else ""}
                 from intermediate.int_prices order by security_id, as_of_date"""
             )
         compiled.build(con, ["features"])
