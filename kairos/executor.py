@@ -11,18 +11,20 @@ import hashlib
 import importlib.metadata
 import io
 import platform
+import queue
 import socket
 import sys
 import tempfile
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from joblib.externals.loky import ProcessPoolExecutor, get_reusable_executor
+from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 from threadpoolctl import ThreadpoolController
 
@@ -39,7 +41,7 @@ _STARTING = threading.Lock()
 _IDLE_SECONDS = 180
 # Seconds a cluster has to answer.
 _PATIENCE = 30
-# How often a task may lose its worker, and a list all of them before it has begun, until it is an error.
+# How often a task may lose its worker on a cluster until it is an error.
 _DEATHS = 3
 # Packages whose versions shape results; a worker must have the same.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "lightgbm", "skops", "pyarrow", "threadpoolctl")
@@ -53,10 +55,9 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
     workers: processes of loky, default machine.workers() (KAIROS_WORKERS). With one worker, or one task, everything
     runs in this process. A cluster has as many as it has.
     Tasks start in the order given: the longest first leaves the fewest cores idle at the end. Lists that run at the
-    same time (dbt runs Python models as threads of one process) wait in one queue for the same workers.
-    A worker that is killed costs the task it had, which is tried again: on a cluster three times, on loky once and
-    alone, as are the tasks the other workers had, since loky gives up all its workers when one dies. An exception of fn
-    is raised as it is.
+    same time (dbt runs Python models as threads of one process) take turns on the same workers.
+    A worker that is killed costs the task it had and no other. It is tried again: on a cluster three times, on loky
+    once, after all others and alone. An exception of fn is raised as it is.
     Raises ExecutorError for an executor that cannot be used, before the first task; and when a task has killed its last
     worker, on loky with its name and when all others are done.
     """
@@ -108,39 +109,26 @@ def one_thread() -> contextlib.AbstractContextManager:
 
 def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None) -> Iterator[tuple[int, Any]]:
     """run() on this machine whatever the executor: for tasks that write files of this machine."""
-    count = workers or machine.workers()
-    if min(count, len(tasks)) <= 1:
+    most = workers or machine.workers()
+    if min(most, len(tasks)) <= 1:
         for position, task in enumerate(tasks):
             yield position, fn(task)
         return
-    waiting, killers, fruitless = dict(enumerate(tasks)), [], 0
-    with tempfile.TemporaryDirectory(prefix="kairos-") as folder:
-        while waiting:
-            before = len(waiting)
-            died = None
-            try:
-                for position, result in _run_in_processes(fn, waiting, count, Path(folder)):
-                    del waiting[position]
-                    yield position, result
-            except BrokenProcessPool as error:
-                died = error
-            # what was in flight when a worker died is tried again, each task alone in a worker of its own: the others
-            # wait for nobody's memory, and a task that kills its worker again is known
-            for position in [position for position in waiting if (Path(folder) / str(position)).exists()]:
-                task = waiting.pop(position)
-                try:
-                    result = _run_alone(fn, task)
-                except BrokenProcessPool:
-                    killers.append(_called(fn, task, position))
-                else:
-                    yield position, result
-            # a pool that breaks under another list takes those that only queued with it: no fault of theirs
-            fruitless = fruitless + 1 if died and len(waiting) == before else 0
-            if fruitless == _DEATHS:
-                raise ExecutorError(
-                    f"Worker processes die before they take a task; {before} of {len(tasks)} tasks are not done. Free "
-                    "memory, or set KAIROS_WORKERS to 1, and build again."
-                ) from died
+    lost, killers = [], []
+    with contextlib.closing(_run_in_processes(fn, tasks, most)) as futures:
+        for position, future in futures:
+            if isinstance(future.exception(), BrokenProcessPool):
+                lost.append(position)
+            else:
+                yield position, future.result()
+    # again when all others are done, one by one: each has the memory to itself
+    for position in sorted(lost):
+        try:
+            result = _run_alone(fn, tasks[position])
+        except BrokenProcessPool:
+            killers.append(_called(fn, tasks[position], position))
+        else:
+            yield position, result
     if killers:
         raise ExecutorError(
             f"Killed its worker process twice, the second time alone: {', '.join(killers)}; the other"
@@ -149,48 +137,87 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
         )
 
 
-def _run_in_processes(
-    fn: Callable[[Any], Any], tasks: dict[int, Any], count: int, folder: Path
-) -> Iterator[tuple[int, Any]]:
-    """One attempt in worker processes; raises BrokenProcessPool when a worker dies, after all that is done. Each task
-    leaves a file called after its position in the folder when it begins."""
-    died, futures = None, {}
+def _run_in_processes(fn: Callable[[Any], Any], tasks: Sequence[Any], most: int) -> Iterator[tuple[int, Future]]:
+    """(position, what came of the task) as they end, `most` at a time; BrokenProcessPool where its worker died."""
+    waiting, stopped = deque(enumerate(tasks)), threading.Event()
+    ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
+
+    def take_tasks() -> None:
+        while not stopped.is_set():
+            pool, future = _WORKERS.take(most), None
+            try:
+                if stopped.is_set() or not waiting:
+                    return
+                position, task = waiting.popleft()
+                future = _called_in(pool, fn, task)
+                wait([future])
+            finally:
+                _WORKERS.give_back(pool, future)
+            ended.put((position, future))
+
+    for _ in range(min(most, len(tasks))):
+        threading.Thread(target=take_tasks, daemon=True).start()
+    try:
+        for _ in tasks:
+            yield ended.get()
+    finally:
+        stopped.set()
+
+
+class _Workers:
+    """Worker processes, each in a pool of its own: loky gives up a whole pool when one of its processes dies.
+
+    Whoever asked first gets the next free one: lists that run at the same time take turns.
+    """
+
+    def __init__(self):
+        self._free: deque[ProcessPoolExecutor] = deque()
+        self._asking: deque[object] = deque()
+        self._there = 0
+        self._changed = threading.Condition()
+
+    def take(self, most: int) -> ProcessPoolExecutor:
+        """A worker for the caller alone; a new one where none is free and fewer than `most` are there, or waits."""
+        me = object()
+        with self._changed:
+            self._asking.append(me)
+            self._changed.wait_for(lambda: self._asking[0] is me and (self._free or self._there < most))
+            self._asking.popleft()
+            self._changed.notify_all()
+            if self._free:
+                return self._free.popleft()
+            self._there += 1
+            return ProcessPoolExecutor(max_workers=1, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+
+    def give_back(self, pool: ProcessPoolExecutor, last: Future | None) -> None:
+        """The worker is free for others, unless its last task killed it."""
+        with self._changed:
+            if last and isinstance(last.exception(), BrokenProcessPool):
+                self._there -= 1
+            else:
+                self._free.append(pool)
+            self._changed.notify_all()
+
+
+_WORKERS = _Workers()
+
+
+def _called_in(pool: ProcessPoolExecutor, fn: Callable[[Any], Any], task: Any) -> Future:
+    """fn(task) in the pool; a worker that died while it was idle is seen when it is called."""
     try:
         with _starting():
-            pool = get_reusable_executor(max_workers=count, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
-            try:
-                for position, task in tasks.items():
-                    futures[pool.submit(_begun, fn, task, folder / str(position))] = position
-            except BrokenProcessPool as error:  # under another list's task; those already in say the same
-                died = error
-        left = set(futures)
-        while left:
-            done, left = wait(left, return_when="FIRST_COMPLETED")
-            for future in done:
-                if isinstance(future.exception(), BrokenProcessPool):
-                    died = future.exception()
-                else:
-                    yield futures[future], future.result()
-        if died:
-            raise died
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _begun(fn: Callable[[Any], Any], task: Any, mark: Path) -> Any:
-    """fn(task), after saying in a file that a worker has it."""
-    mark.touch()
-    return fn(task)
+            return pool.submit(fn, task)
+    except Exception as error:
+        dead = Future()
+        dead.set_exception(error)
+        return dead
 
 
 def _run_alone(fn: Callable[[Any], Any], task: Any) -> Any:
     """fn(task) in a worker process of its own; raises BrokenProcessPool when it dies."""
-    with _starting():
-        pool = ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
-        future = pool.submit(fn, task)
+    pool = ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
     try:
-        return future.result()
+        return _called_in(pool, fn, task).result()
     finally:
         pool.shutdown(kill_workers=True)
 
