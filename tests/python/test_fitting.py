@@ -45,23 +45,24 @@ def folds(market) -> list[dict]:
     return [synthetic.fold("an_alpha", market["days"], start) for start in (150, 220, 280)]
 
 
-def test_fits_and_scores_are_the_same_bytes_for_one_two_and_eight_workers(market, folds, monkeypatch):
-    """Eight folds to fit, so that eight workers have one each; every family, and what its fits say."""
-    many = [synthetic.fold("an_alpha", market["days"], start) for start in range(150, 300, 20)]
+def test_fits_and_scores_are_the_same_bytes_for_one_two_and_three_workers(market, folds, monkeypatch):
+    """Three folds to fit, so that three workers have one each; every family, and what its fits say. A worker more would
+    get no task of another kind, and starting one costs more CPU than all the fits.
+    """
 
     def learned(workers: int) -> dict:
         monkeypatch.setenv("KAIROS_WORKERS", str(workers))
         said = {}
         for family, task in FAMILIES.items():
-            made = relations_of(family, task, market, many)
+            made = relations_of(family, task, market, folds)
             fits = fit_folds(family, **{name: made[name] for name in NAMES})
             made["connection"].register("fits", fits)
             said[family] = (fits, score_folds(made["connection"].table("fits"), made["panel"], made["specs"]))
         return said
 
     one = learned(1)
-    assert [fit["fold_id"] for fit in one["ridge"][0].to_pylist()] == [fold["fold_id"] for fold in many]
-    for workers in (2, 8):
+    assert [fit["fold_id"] for fit in one["ridge"][0].to_pylist()] == [fold["fold_id"] for fold in folds]
+    for workers in (2, 3):
         for family, (fits, scores) in learned(workers).items():
             assert fits.equals(one[family][0]), (family, workers)
             assert scores.equals(one[family][1]), (family, workers)
