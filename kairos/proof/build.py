@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import io
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -15,6 +16,7 @@ from kairos import machine
 from kairos.errors import ProofError
 
 PARSED_FOR = "target/ci/kairos.duckdb"  # the warehouse of target ci: what is parsed here serves the linter too
+_BEGINS_WITH = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*with(?!\w)(\s+recursive(?!\w))?", re.DOTALL | re.IGNORECASE)
 WAREHOUSE = "kairos.duckdb"  # one file name for all: compiled SQL and views name the catalog, which is the file's stem
 
 
@@ -111,10 +113,11 @@ class Builder:
         Args:
             market: directory of vendor files.
             work: directory that holds a warehouse with every input of the models tested.
-            names: names of unit tests.
+            names: names of unit tests, or other selectors of dbt.
         """
         variables = self._environment(market, work)
-        done = self._invoke(["test", "--select", *names], variables, self.parsed, must_pass=False)
+        with _given_put_in_front():
+            done = self._invoke(["test", "--select", *names], variables, self.parsed, must_pass=False)
         return {result.node.name: str(result.status) for result in done.results}
 
     def _environment(self, market: Path, work: Path) -> dict[str, str]:
@@ -129,7 +132,7 @@ class Builder:
 
         quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        with _environment_of(variables), contextlib.redirect_stdout(io.StringIO()):
+        with _environment_of(variables), _no_events(), contextlib.redirect_stdout(io.StringIO()):
             try:
                 done = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *places])
             finally:
@@ -139,6 +142,41 @@ class Builder:
             said = [f"{r.node.name}: {' '.join(str(r.message).split())[-600:]}" for r in results if r.status == "error"]
             raise ProofError(f"dbt {arguments[0]} did not pass. {' | '.join(said) or done.exception}")
         return done.result
+
+
+@contextlib.contextmanager
+def _no_events() -> Iterator[None]:
+    """dbt makes a message of each of 30 events per node, and nobody reads them here."""
+    from dbt_common.events.event_manager import EventManager
+
+    fire_event = EventManager.fire_event
+    EventManager.fire_event = lambda *event, **options: None
+    try:
+        yield
+    finally:
+        EventManager.fire_event = fire_event
+
+
+@contextlib.contextmanager
+def _given_put_in_front() -> Iterator[None]:
+    """dbt reads all the SQL of a unit test's model, half a second of it, to find the `with` that the given rows go
+    behind. Where a model begins with that word, there it is.
+    """
+    from dbt import compilation
+
+    read_all = compilation.inject_ctes_into_sql
+
+    def put_in_front(sql: str, ctes: list) -> str:
+        begins = _BEGINS_WITH.match(sql)
+        if not ctes or not begins:
+            return read_all(sql, ctes)
+        return f"{begins[0]} {', '.join(cte.sql for cte in ctes)}, {sql[begins.end() :]}"
+
+    compilation.inject_ctes_into_sql = put_in_front
+    try:
+        yield
+    finally:
+        compilation.inject_ctes_into_sql = read_all
 
 
 @contextlib.contextmanager
