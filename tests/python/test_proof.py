@@ -267,10 +267,13 @@ def leaky(proof, tmp_path_factory) -> Leaky:
 
 @pytest.fixture(scope="module")
 def said(proof, leaky, tmp_path_factory) -> dict[str, str]:
-    """unit test -> what it says: those of the project, and those on models with a leak, all in one run of dbt."""
+    """unit test -> what it says: those of the project, and those on models with a leak, all in one run of dbt.
+
+    They count on the project's own settings, not on those of the small market.
+    """
     work = tmp_path_factory.mktemp("unit_tests")
     shutil.copyfile(proof.whole, work / "kairos.duckdb")
-    return leaky.builder.unit_tests(proof.market, work, ["test_type:unit"])
+    return Builder(leaky.builder.project).unit_tests(proof.market, work, ["test_type:unit"])
 
 
 def test_every_unit_test_passes(proof, said):
