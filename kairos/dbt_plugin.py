@@ -30,10 +30,7 @@ def _publisher(connection):
 
     def kairos_publish(marts: str) -> str:
         """Publish the marts of a comma-separated list; returns the name of the new version."""
-        version = publish.new_version(machine.published_dir())
-        publish.fill(connection, version, marts.split(","))
-        publish.make_current(version)
-        return version.name
+        return publish.release(connection, machine.published_dir(), [mart for mart in marts.split(",") if mart]).name
 
     return kairos_publish
 

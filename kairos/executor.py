@@ -45,6 +45,8 @@ _PATIENCE = 30
 _DEATHS = 3
 # Packages whose versions shape results; a worker must have the same.
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "lightgbm", "skops", "pyarrow", "threadpoolctl")
+# Modules that bring a pool of threads.
+_POOLED = {"numpy", "scipy.linalg", "sklearn", "xgboost", "lightgbm"}
 
 
 def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = None) -> Iterator[tuple[int, Any]]:
@@ -93,9 +95,13 @@ def _shared_dir() -> str:
     return place
 
 
-@cache
 def thread_pools() -> ThreadpoolController:
-    """The pools of the libraries this process had loaded when first asked: to find them takes 10 ms."""
+    """The pools of the libraries this process has loaded; looked for again, 10 ms, when one of them is new."""
+    return _pools_of(frozenset(_POOLED & sys.modules.keys()))
+
+
+@cache
+def _pools_of(loaded: frozenset[str]) -> ThreadpoolController:
     return ThreadpoolController()
 
 
@@ -121,7 +127,9 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
                 lost.append(position)
             else:
                 yield position, future.result()
-    # again when all others are done, one by one: each has the memory to itself
+    # again when all others are done, one by one and beside no idle worker: as much memory as there can be
+    if lost:
+        _WORKERS.dismiss()
     for position in sorted(lost):
         try:
             result = _run_alone(fn, tasks[position])
@@ -131,7 +139,7 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
             yield position, result
     if killers:
         raise ExecutorError(
-            f"Killed its worker process twice, the second time alone: {', '.join(killers)}; the other"
+            f"Lost its worker process twice, the second time alone: {', '.join(killers)}; the other"
             f" {len(tasks) - len(killers)} of {len(tasks)} tasks are done. A worker is usually killed for want of"
             " memory: set KAIROS_WORKERS lower, or free memory, and build again."
         )
@@ -139,20 +147,26 @@ def run_here(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None
 
 def _run_in_processes(fn: Callable[[Any], Any], tasks: Sequence[Any], most: int) -> Iterator[tuple[int, Future]]:
     """(position, what came of the task) as they end, `most` at a time; BrokenProcessPool where its worker died."""
-    waiting, stopped = deque(enumerate(tasks)), threading.Event()
+    waiting, stopped, workers = enumerate(list(tasks)), threading.Event(), _WORKERS
     ended: queue.SimpleQueue[tuple[int, Future]] = queue.SimpleQueue()
 
     def take_tasks() -> None:
         while not stopped.is_set():
-            pool, future = _WORKERS.take(most), None
             try:
-                if stopped.is_set() or not waiting:
+                pool = workers.take(most)
+            except Exception as error:  # no process can be started: the list ends with what the machine said
+                ended.put((-1, _failed(error)))
+                return
+            future = None
+            try:
+                following = None if stopped.is_set() else next(waiting, None)
+                if following is None:
                     return
-                position, task = waiting.popleft()
+                position, task = following
                 future = _called_in(pool, fn, task)
                 wait([future])
             finally:
-                _WORKERS.give_back(pool, future)
+                workers.give_back(pool, future)
             ended.put((position, future))
 
     for _ in range(min(most, len(tasks))):
@@ -186,8 +200,9 @@ class _Workers:
             self._changed.notify_all()
             if self._free:
                 return self._free.popleft()
-            self._there += 1
-            return ProcessPoolExecutor(max_workers=1, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+            pool = ProcessPoolExecutor(max_workers=1, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+            self._there += 1  # not before: a pool that cannot be made is not there
+            return pool
 
     def give_back(self, pool: ProcessPoolExecutor, last: Future | None) -> None:
         """The worker is free for others, unless its last task killed it."""
@@ -197,6 +212,15 @@ class _Workers:
             else:
                 self._free.append(pool)
             self._changed.notify_all()
+
+    def dismiss(self) -> None:
+        """End the workers nobody is using; what they hold of libraries is loaded again by those who follow."""
+        with self._changed:
+            idle = [self._free.popleft() for _ in range(len(self._free))]
+            self._there -= len(idle)
+            self._changed.notify_all()
+        for pool in idle:
+            pool.shutdown(kill_workers=True)
 
 
 _WORKERS = _Workers()
@@ -208,9 +232,14 @@ def _called_in(pool: ProcessPoolExecutor, fn: Callable[[Any], Any], task: Any) -
         with _starting():
             return pool.submit(fn, task)
     except Exception as error:
-        dead = Future()
-        dead.set_exception(error)
-        return dead
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Future:
+    """What came of a task that could not begin."""
+    future = Future()
+    future.set_exception(error)
+    return future
 
 
 def _run_alone(fn: Callable[[Any], Any], task: Any) -> Any:

@@ -55,14 +55,20 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
     )
     copies = []
     for mart in sorted(marts, key=lambda mart: (-width.get(mart, 0), mart)):
-        copies.append(f"create table published_marts.marts.{mart} as from marts.{mart}")
-        copies.append(f"copy marts.{mart} to '{version / mart}.parquet' ({_PARQUET})")
+        copies.append((mart, f"create table published_marts.marts.{mart} as from marts.{mart}"))
+        copies.append((mart, f"copy marts.{mart} to '{version / mart}.parquet' ({_PARQUET})"))
     database = connection.execute("select current_database()").fetchone()[0]
 
-    def copy(statement: str) -> None:
+    def copy(given: tuple[str, str]) -> None:
+        mart, statement = given
         with connection.cursor() as cursor:
             cursor.execute(f'use "{database}"')
-            cursor.execute(statement)
+            try:
+                cursor.execute(statement)
+            except duckdb.Error as error:
+                raise PublishError(
+                    f"Mart {mart} cannot be copied; the last version stays. DuckDB said: {error}"
+                ) from error
 
     connection.execute(f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')")
     try:
@@ -71,6 +77,18 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
             list(threads.map(copy, copies))
     finally:
         connection.execute("detach published_marts")
+
+
+def release(connection: duckdb.DuckDBPyConnection, published: Path, marts: list[str]) -> Path:
+    """Fill a new version with the marts and make it current; where that fails nothing is left of it."""
+    version = new_version(published)
+    try:
+        fill(connection, version, marts)
+    except BaseException:
+        shutil.rmtree(version, ignore_errors=True)
+        raise
+    make_current(version)
+    return version
 
 
 def make_current(version: Path) -> list[str]:
@@ -109,14 +127,7 @@ def publish(warehouse: Path, published: Path) -> Path:
             " and table_schema = 'marts'"
             " and table_name not like '%\\_\\_dbt\\_%' escape '\\'"
         ).fetchall()
-        version = new_version(published)
-        try:
-            fill(connection, version, [name for (name,) in rows])
-        except (duckdb.Error, PublishError):
-            shutil.rmtree(version, ignore_errors=True)
-            raise
-    make_current(version)
-    return version
+        return release(connection, published, [name for (name,) in rows])
 
 
 def locked_message(path: Path, error: Exception) -> str:

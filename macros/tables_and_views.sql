@@ -10,6 +10,7 @@
         {%- call statement('gone') -%} drop {{ existing_relation.type }} {{ existing_relation }} {%- endcall -%}
     {%- endif -%}
     {%- call statement('main') -%}
+        {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(compiled_code) }}{% endif %}
         create or replace view {{ target_relation }} as (
             {{ compiled_code }}
         )

@@ -3,7 +3,8 @@
     Grain: one row per (as_of_date, security_id), all rows of int_prices in their order. Definitions:
     seeds/feature_registry.csv.
     The as-of join, the staleness rule and the market value stand in int_fundamentals_as_of; sums of quarters and ratios
-    without a price in int_fundamental_events. Every NULL has a reason in int_fundamental_null_reasons. The view reads the rows to compute. -#}
+    without a price in int_fundamental_events. Every NULL has a reason in int_fundamental_null_reasons. The view reads the
+    rows to compute. -#}
 -- depends_on: {{ ref('int_feature_rows') }}
 
 with

@@ -1,6 +1,6 @@
 {#- What compares a name with the others of its date: the place of its momentum among the members, and its valuations
     against the median of the members in the same sector.
-    Grain: one row per (as_of_date, security_id), all rows of int_prices.
+    Grain: one row per (as_of_date, security_id), all rows of int_prices. Definitions: seeds/feature_registry.csv.
     They stand apart from what they compare because they sort every date's names, and because a change in one name's past
     moves the others': the families they read depend on one name each and are added to, name by name.
     Ranks, counts and medians depend on no order; what is worked out by date is sorted back with nothing but its key. -#}

@@ -30,10 +30,15 @@
 {%- for valuation, statements in valuations.items() -%}
 {%- do needs.update({valuation ~ '_vs_sector': statements}) -%}
 {%- endfor -%}
-{%- for column in graph.nodes['model.kairos.int_fundamental_null_reasons'].columns if execute -%}
-{%- if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
+{%- set served = [] -%}
+{%- for column in graph.nodes['model.kairos.feat_fundamental'].columns if execute -%}
+{%- do served.append(column) -%}
+{%- endfor -%}
+{%- for column in graph.nodes['model.kairos.feat_relative'].columns if execute and column.endswith('_vs_sector') -%}
+{%- do served.append(column) -%}
+{%- endfor -%}
+{%- for column in served if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
 {%- do exceptions.raise_compiler_error(model.name ~ ' does not know what ' ~ column ~ ' needs') -%}
-{%- endif -%}
 {%- endfor %}
 
 with

@@ -1,7 +1,9 @@
 -- Returns rows when a sum, a squared deviation or a co-deviation of rolling_moments is not that of exactly the n rows
--- ending at the row. The windows are built in every way there is: from 1, from an earlier window, and from 1 past one
--- that does not divide. y has a NULL on row 150, which every window that holds it must inherit; x has none.
+-- ending at the row, joined without cancellation or added up as products of series about zero. The windows are built in
+-- every way there is: from 1, from an earlier window, and from 1 past one that does not divide. y and u have a NULL on
+-- row 150, which every window that holds it must inherit; x has none. c stands still for the first 300 rows.
 {%- set windows = [5, 21, 63, 252] %}
+{%- set calls = {'numbers': ['x', 'y'], 'small_numbers': ['c', 'u']} %}
 
 with
 
@@ -17,32 +19,66 @@ numbers as (
 
 ),
 
-{{ rolling_moments('numbers', ['x', 'y'], windows, pairs=[['x', 'y']], sums=['z']) }}
+small_numbers as (
 
-compared as (
+    select
+        i,
+        case when i > 300 then x / 50 else 0.0123456789::double end as c,
+        (y - 100) / 50 + 0.001 as u,
+        z
+
+    from numbers
+
+),
+
+{{ rolling_moments('numbers', calls.numbers, windows, pairs=[calls.numbers], sums=['z']) }}
+
+{{ rolling_moments('small_numbers', calls.small_numbers, windows, pairs=[calls.small_numbers], sums=['z'],
+    about_zero=true) }}
+
+{%- for base, (x, y) in calls.items() %}
+
+compared_{{ base }} as (
 
     select
         i,
         {%- for n in windows %}
-        sum_x_{{ n }} as got_{{ n }}_sum,
+        sum_{{ x }}_{{ n }} as got_{{ n }}_sum,
         sum_z_{{ n }} as got_{{ n }}_sum_alone,
-        m2_x_{{ n }} as got_{{ n }}_xx,
-        m2_y_{{ n }} as got_{{ n }}_yy,
-        m2_x_y_{{ n }} as got_{{ n }}_xy,
-        case when i >= {{ n }} then sum(x) over w_{{ n }} end as want_{{ n }}_sum,
+        m2_{{ x }}_{{ n }} as got_{{ n }}_xx,
+        m2_{{ y }}_{{ n }} as got_{{ n }}_yy,
+        m2_{{ x }}_{{ y }}_{{ n }} as got_{{ n }}_xy,
+        case when i >= {{ n }} then sum({{ x }}) over w_{{ n }} end as want_{{ n }}_sum,
         case when i >= {{ n }} then sum(z) over w_{{ n }} end as want_{{ n }}_sum_alone,
-        case when i >= {{ n }} then var_pop(x) over w_{{ n }} * {{ n }} end as want_{{ n }}_xx,
-        case when count(y) over w_{{ n }} = {{ n }} then var_pop(y) over w_{{ n }} * {{ n }} end as want_{{ n }}_yy,
-        case when count(y) over w_{{ n }} = {{ n }} then covar_pop(x, y) over w_{{ n }} * {{ n }} end as want_{{ n }}_xy
+        case
+            when i >= {{ n }} and min({{ x }}) over w_{{ n }} = max({{ x }}) over w_{{ n }} then 0
+            when i >= {{ n }} then var_pop({{ x }}) over w_{{ n }} * {{ n }}
+        end as want_{{ n }}_xx,
+        case
+            when count({{ y }}) over w_{{ n }} = {{ n }} then var_pop({{ y }}) over w_{{ n }} * {{ n }}
+        end as want_{{ n }}_yy,
+        case
+            when count({{ y }}) over w_{{ n }} = {{ n }} then covar_pop({{ x }}, {{ y }}) over w_{{ n }} * {{ n }}
+        end as want_{{ n }}_xy
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 
-    from numbers_moments
+    from {{ base }}_moments
     window
         {%- for n in windows %}
         w_{{ n }} as (order by i rows between {{ n - 1 }} preceding and current row)
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
+
+),
+{%- endfor %}
+
+compared as (
+
+    {%- for base in calls %}
+    select * from compared_{{ base }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 
 )
 
@@ -53,5 +89,6 @@ where
     ((got_{{ n }}_{{ what }} is null) is distinct from (want_{{ n }}_{{ what }} is null)) or
     abs(got_{{ n }}_{{ what }} - want_{{ n }}_{{ what }}) > 1e-9 or
     {% endfor %}
+    (want_{{ n }}_xx = 0 and got_{{ n }}_xx != 0) or
     {% endfor %}
-    (select count(got_252_xy) from compared) != 500 - 401
+    (select count(got_252_xy) from compared) != 2 * (500 - 401)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kairos import executor
 from kairos.errors import ExecutorError
 from kairos.executor import run
 
@@ -74,6 +75,43 @@ def test_a_list_that_only_waits_is_not_harmed_by_the_death_of_another_lists_work
         mine = dict(run(squared, [1, 2, 3], 2))
         assert {position: value for position, (value, _) in mine.items()} == {0: 1, 1: 4, 2: 9}
         assert other.result() == {0: 0, 1: 1}
+
+
+def started(task):
+    number, folder = task
+    (Path(folder) / str(number)).touch()
+    time.sleep(0.2)
+    return number
+
+
+def test_a_worker_that_died_while_nobody_used_it_harms_no_task():
+    first = dict(run(squared, [1, 2, 3, 4], 2))
+    for pid in {pid for _, pid in first.values()}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    results = dict(run(squared, [1, 2, 3, 4], 2))
+    assert {position: value for position, (value, _) in results.items()} == {0: 1, 1: 4, 2: 9, 3: 16}
+
+
+def test_a_list_that_nobody_reads_any_more_starts_no_further_task(tmp_path):
+    results = run(started, [(n, str(tmp_path)) for n in range(40)], 2)
+    next(results)
+    results.close()
+    assert [value for _, (value, _) in sorted(run(squared, [2, 3, 4], 2))] == [4, 9, 16]
+    assert len(list(tmp_path.iterdir())) < 10
+
+
+def test_what_keeps_workers_from_starting_is_raised_and_keeps_nobody_waiting(monkeypatch):
+    def full(**options):
+        raise OSError("Too many open files")
+
+    workers = executor._Workers()
+    monkeypatch.setattr(executor, "_WORKERS", workers)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="Too many open files"):
+        broken.setattr(executor, "ProcessPoolExecutor", full)
+        list(run(squared, [1, 2, 3], 2))
+    assert [value for _, (value, _) in sorted(run(squared, [2, 3], 2))] == [4, 9]
+    workers.dismiss()
 
 
 def test_one_task_or_one_worker_stays_in_this_process():

@@ -91,7 +91,6 @@ def built(panel: pd.DataFrame) -> pd.DataFrame:
                 case when row_in_run > 1 then close_total_return / lag(close_total_return) over () - 1 end as r
             from intermediate.int_prices"""
         )
-        con.execute("create view intermediate.int_universe as from intermediate.int_prices")
         con.execute(
             """create view intermediate.int_feature_rows as
             select *, null::varchar as sector from intermediate.int_prices"""

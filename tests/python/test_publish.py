@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 
 import duckdb
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
 
+from kairos import machine
 from kairos.errors import PublishError
 from kairos.publish import DATABASE, KEEP, publish
 
@@ -126,3 +130,89 @@ def test_publish_without_marts_leaves_the_last_version(tmp_path):
         publish(tmp_path / "empty.duckdb", published)
     assert (published / "current").resolve() == before.resolve()
     assert [d.name for d in published.glob("v_*")] == [before.name]
+
+
+PROJECT = {
+    "dbt_project.yml": """
+name: kairos
+version: '1.0'
+profile: small
+models: {+schema: marts, +access: public, +materialized: table}
+on-run-end: ["{{ publish_marts(results) }}"]
+""",
+    "profiles.yml": """
+small:
+  target: only
+  outputs:
+    only:
+      type: duckdb
+      path: "{{ env_var('KAIROS_DB') }}"
+      threads: 2
+      plugins: [{module: kairos.dbt_plugin}]
+""",
+    "models/fct_a.sql": "with one as (select 1 as n) select n from one",
+    "models/fct_b.sql": "{{ config(materialized='view') }} select n from {{ ref('fct_a') }}",
+    "models/units.yml": """
+unit_tests:
+  - {name: is_handed_on, model: fct_b, given: [{input: ref('fct_a'), rows: [{n: 5}]}], expect: {rows: [{n: 5}]}}
+""",
+}
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A dbt project with two marts and a unit test: build(*options) says whether it passed, and the versions there."""
+    project = tmp_path / "project"
+    for name, text in PROJECT.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    (project / "macros").mkdir()
+    for macro in ("publish_marts.sql", "generate_schema_name.sql"):
+        shutil.copy(machine.root() / "macros" / macro, project / "macros")
+    places = (tmp_path / "market", tmp_path / "w.duckdb", tmp_path / "state", tmp_path / "published")
+    for name, value in machine.environment(project, *places, 2).items():
+        monkeypatch.setenv(name, value)
+
+    def build(*options: str) -> tuple[bool, list[str]]:
+        try:
+            done = dbtRunner().invoke(
+                ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--no-partial-parse", *options]
+            )
+        finally:
+            DuckDBConnectionManager.close_all_connections()
+        return done.success, sorted(path.name for path in (tmp_path / "published").glob("v_*"))
+
+    return project, build
+
+
+def test_a_green_dbt_build_publishes_with_unit_tests_and_without(small, capfd):
+    """As README says of `dbt build` and `kairos build`; of a part nothing is published."""
+    _, build = small
+    passed, versions = build()
+    assert passed
+    assert len(versions) == 1
+    assert "PASS is_handed_on" in (said := capfd.readouterr().out) or "PASS fct_b::is_handed_on" in said
+    assert f"Published 2 marts: {versions[0]}" in said
+    assert build("--exclude-resource-type", "unit_test")[1][0] == versions[0]
+    assert "Published 2 marts" in capfd.readouterr().out
+    assert len(build("--select", "fct_a")[1]) == 2
+    assert "Not published: a selected build" in capfd.readouterr().out
+
+
+def test_a_mart_that_cannot_be_copied_is_named_and_leaves_nothing(small, capfd, tmp_path):
+    """A view that fails when it is read passes its build. The last version stays, alone."""
+    project, build = small
+    _, versions = build("--exclude-resource-type", "unit_test")
+    fails = "select if(n = 1, error('no such thing'), n) as n"
+    (project / "models/fct_b.sql").write_text(PROJECT["models/fct_b.sql"].replace("select n", fails))
+    capfd.readouterr()
+    assert build("--exclude-resource-type", "unit_test") == (False, versions)
+    assert "Mart fct_b cannot be copied; the last version stays" in capfd.readouterr().out
+    assert (tmp_path / "published/current").resolve().name == versions[0]
+
+
+def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):
+    project, build = small
+    (project / "models/units.yml").write_text(PROJECT["models/units.yml"].replace("[{n: 5}]}}", "[{n: 6}]}}"))
+    assert build() == (False, [])
+    assert "Not published" in capfd.readouterr().out
