@@ -11,12 +11,14 @@ import shutil
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import CodeType
 
 from kairos import machine
 from kairos.errors import ProofError
 
 PARSED_FOR = "target/ci/kairos.duckdb"  # the warehouse of target ci: what is parsed here serves the linter too
 _BEGINS_WITH = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*with(?!\w)(\s+recursive(?!\w))?", re.DOTALL | re.IGNORECASE)
+_COMPILED: dict[tuple[type, str], CodeType] = {}  # (environment of Jinja, template) -> code
 WAREHOUSE = "kairos.duckdb"  # one file name for all: compiled SQL and views name the catalog, which is the file's stem
 
 
@@ -132,7 +134,10 @@ class Builder:
 
         quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        with _environment_of(variables), _no_events(), contextlib.redirect_stdout(io.StringIO()):
+        told = [_environment_of(variables), _no_events(), _templates_compiled_once()]
+        with contextlib.ExitStack() as stack:
+            for context in (*told, contextlib.redirect_stdout(io.StringIO())):
+                stack.enter_context(context)
             try:
                 done = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *places])
             finally:
@@ -146,15 +151,35 @@ class Builder:
 
 @contextlib.contextmanager
 def _no_events() -> Iterator[None]:
-    """dbt makes a message of each of 30 events per node, and nobody reads them here."""
+    """dbt fills and sends 30 events per node, and nobody reads them here."""
+    from dbt_common.events.base_types import BaseEvent
     from dbt_common.events.event_manager import EventManager
 
-    fire_event = EventManager.fire_event
+    fill, fire_event = BaseEvent.__init__, EventManager.fire_event
+    BaseEvent.__init__ = lambda event, *told, **fields: None
     EventManager.fire_event = lambda *event, **options: None
     try:
         yield
     finally:
-        EventManager.fire_event = fire_event
+        BaseEvent.__init__, EventManager.fire_event = fill, fire_event
+
+
+@contextlib.contextmanager
+def _templates_compiled_once() -> Iterator[None]:
+    """dbt compiles the text of a model anew for each parse, build and unit test, and always to the same."""
+    from dbt_common.clients.jinja import MacroFuzzEnvironment
+
+    def compiled(environment, source: str):
+        kind = (type(environment), source)
+        if kind not in _COMPILED:
+            _COMPILED[kind] = super(MacroFuzzEnvironment, environment).compile(source)
+        return _COMPILED[kind]
+
+    MacroFuzzEnvironment.compile = compiled
+    try:
+        yield
+    finally:
+        del MacroFuzzEnvironment.compile
 
 
 @contextlib.contextmanager

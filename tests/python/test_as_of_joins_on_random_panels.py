@@ -137,7 +137,9 @@ def warehouse(frames: dict[str, pd.DataFrame]) -> duckdb.DuckDBPyConnection:
 
 def newest(frames: dict[str, pd.DataFrame], kind: str) -> pd.DataFrame:
     """For each row of prices the last event of its security that is effective by the decision, one look at a time."""
-    by_security = {key: list(rows.itertuples(index=False)) for key, rows in frames[kind].groupby("security_id")}
+    by_security = {}
+    for event in frames[kind].itertuples(index=False):
+        by_security.setdefault(event.security_id, []).append(event)
     found = []
     for row in frames["prices"].itertuples():
         served = None
@@ -204,9 +206,9 @@ def test_as_of_joins_are_what_brute_force_finds(seed):
     assert 0 < is_in.mean() < 1
 
     # delistings: the first close that knows them, and of what is known then the cause that says most
-    wanted = {}
+    wanted, closes = {}, list(CLOSES)
     for end in frames["ends"].itertuples():
-        session = next(i for i in range(len(SESSIONS)) if CLOSES[i] >= end.known_at)
+        session = next(i for i, close in enumerate(closes) if close >= end.known_at)
         wanted.setdefault((end.ticker, session), []).append(end)
     assert list(zip(delistings["ticker"], delistings["known_session_index"], strict=True)) == sorted(wanted)
     returns = dict(CAUSES)
