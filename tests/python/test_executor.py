@@ -7,38 +7,21 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from executor_tasks import (
+    begins_and_refuses_the_first,
+    killed_always,
+    killed_once,
+    refuses,
+    squared,
+    started,
+    waits_and_kills,
+)
 
 from kairos import executor
 from kairos.errors import ExecutorError
 from kairos.executor import run
-
-
-def squared(task):
-    return task * task, os.getpid()
-
-
-def killed_once(task):
-    """Leaves a file at each beginning; the third task kills its process the first time."""
-    number, folder = task
-    begun = len(list(Path(folder).glob(f"{number}_*")))
-    (Path(folder) / f"{number}_{begun}").touch()
-    time.sleep(0.1)
-    if number == 3 and not begun:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number * number
-
-
-def killed_always(task):
-    if task["fold"]["fold_id"] == "2020-03-01":
-        os.kill(os.getpid(), signal.SIGKILL)
-    return task
-
-
-def refuses(number):
-    raise ValueError(f"no {number}")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -56,17 +39,6 @@ def test_lists_that_run_at_the_same_time_share_the_workers():
     assert len({pid for _, pid in (*first.values(), *second.values())}) <= 2
 
 
-def waits_and_kills(task):
-    """Both workers are busy for a moment; then one of them is killed, the first time."""
-    number, folder = task
-    first_time = not (Path(folder) / f"held_{number}").exists()
-    (Path(folder) / f"held_{number}").touch()
-    time.sleep(1.5)
-    if number == 0 and first_time:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
 def test_a_list_that_only_waits_is_not_harmed_by_the_death_of_another_lists_worker(tmp_path):
     with ThreadPoolExecutor(1) as thread:
         other = thread.submit(lambda: dict(run(waits_and_kills, [(n, str(tmp_path)) for n in range(2)], 2)))
@@ -75,13 +47,6 @@ def test_a_list_that_only_waits_is_not_harmed_by_the_death_of_another_lists_work
         mine = dict(run(squared, [1, 2, 3], 2))
         assert {position: value for position, (value, _) in mine.items()} == {0: 1, 1: 4, 2: 9}
         assert other.result() == {0: 0, 1: 1}
-
-
-def started(task):
-    number, folder = task
-    (Path(folder) / str(number)).touch()
-    time.sleep(0.2)
-    return number
 
 
 def test_a_worker_that_died_while_nobody_used_it_harms_no_task():
@@ -145,15 +110,6 @@ def test_a_task_that_kills_its_worker_again_is_named_when_all_others_are_done():
 def test_an_error_of_the_task_is_raised_as_it_is(workers):
     with pytest.raises(ValueError, match="no 1"):
         list(run(refuses, [1, 1], workers))
-
-
-def begins_and_refuses_the_first(task):
-    number, folder = task
-    (Path(folder) / str(number)).touch()
-    time.sleep(0.1)
-    if number == 0:
-        raise ValueError("no 0")
-    return number
 
 
 def test_an_error_ends_its_list_and_leaves_the_workers_to_others(tmp_path):
