@@ -2,9 +2,9 @@
 
 sqlfluff reads a file anew for every rule. Nothing changes it while it is only linted, so what is read once serves all:
 the tree walked for each of 60 rules, what a select reads, which six rules ask, the sequence that four layout rules ask
-for (ReflowSequence.from_root), and what pieces of one parent have in common in it. A parsed file is a million small
-objects that live until the next file: the collector need not look through them as often as it does. And the project is
-parsed once, here or in the tests beside.
+for (ReflowSequence.from_root), what pieces of one parent have in common in it, and which places no template made. A
+parsed file is a million small objects that live until the next file: the collector need not look through them as often
+as it does. And the project is parsed once, here or in the tests beside.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 
 from sqlfluff.cli.commands import cli
 from sqlfluff.core.rules.crawlers import SegmentSeekerCrawler
+from sqlfluff.core.templaters.base import TemplatedFile
 from sqlfluff.utils.analysis import query, select
 from sqlfluff.utils.reflow import ReflowSequence
 from sqlfluff.utils.reflow.depthmap import DepthInfo, DepthMap, StackPosition
@@ -25,9 +26,11 @@ from kairos.proof import Builder
 make = ReflowSequence.from_root
 crawl = SegmentSeekerCrawler.crawl
 look_into = select.get_select_statement_info
+is_literal = TemplatedFile.is_source_slice_literal
 newest: dict[str, object] = {}
 walked: dict[str, object] = {}
 selects: dict[tuple, tuple] = {}
+literals: dict[tuple, bool] = {}
 
 
 def from_root(root_segment, config):
@@ -88,6 +91,17 @@ def select_info(segment, dialect, early_exit=True):
     return info and info._replace(**{k: list(v) for k, v in info._asdict().items() if isinstance(v, list)})
 
 
+def is_slice_literal(self, source_slice):
+    """What is_source_slice_literal finds by walking through the file, for each place once."""
+    if newest.get("file") is not self:
+        newest["file"] = self
+        literals.clear()
+    place = (source_slice.start, source_slice.stop)
+    if place not in literals:
+        literals[place] = is_literal(self, source_slice)
+    return literals[place]
+
+
 def depth_map(self, raws_with_stack):
     """DepthMap.__init__, where what the pieces of one parent have in common is made once."""
     self.depth_info, above = {}, {}
@@ -109,6 +123,7 @@ def depth_map(self, raws_with_stack):
 ReflowSequence.from_root = staticmethod(from_root)
 SegmentSeekerCrawler.crawl = crawl_walked
 DepthMap.__init__ = depth_map
+TemplatedFile.is_source_slice_literal = is_slice_literal
 query.get_select_statement_info = select.get_select_statement_info = select_info  # rules are loaded later
 builder, target = Builder(), machine.root() / "target"
 assert builder.parsed
