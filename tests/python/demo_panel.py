@@ -25,7 +25,8 @@ STATEMENT = (
     "debt_to_equity",
 )
 
-
+FLOWS = ("net_income", "operating_income", "gross_profit", "revenue")
+STOCKS = ("assets", "equity", "assets_current", "liabilities_current", "debt")
 LEAKS = ("restated", "same_day", "sector_of_today")
 
 
@@ -93,9 +94,10 @@ def accounts(
     S = dict(zip(known_items, np.full((len(known_items), T, N), np.nan), strict=True))
     for history in histories:
         k, quarters = history.number, history.quarters
-        items = {name: pd.Series(x) for name, x in (quarters.restated if restated else quarters.items).items()}
-        ttm = {name: x.rolling(4).sum() for name, x in items.items()}
-        average = {name: (x + x.shift(4)) / 2 for name, x in items.items()}
+        told = quarters.restated if restated else quarters.items
+        items = {name: pd.Series(told[name]) for name in (*FLOWS, *STOCKS)}
+        ttm = {name: items[name].rolling(4).sum() for name in FLOWS}
+        average = {name: (items[name] + items[name].shift(4)) / 2 for name in ("assets", "equity")}
         values = {
             "net_income": ttm["net_income"],
             "equity": items["equity"],
@@ -106,6 +108,7 @@ def accounts(
             "current_ratio": items["assets_current"] / items["liabilities_current"],
             "debt_to_equity": items["debt"] / items["equity"],
         }
+        values = {name: x.to_numpy() for name, x in values.items()}
         usable = np.searchsorted(days, quarters.filed, side="left" if same_day else "right")
         newest = -1
         for j in np.argsort(usable, kind="stable"):
