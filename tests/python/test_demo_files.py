@@ -161,6 +161,8 @@ def test_prices_follow_from_closes_as_traded_and_actions(small):
     income = actions[actions.action.isin(["dividend", "spinoffdividend"])].groupby(["ticker", "date"]).value.sum()
     splits = actions[actions.action == "split"].set_index(["ticker", "date"]).value
     assert len(splits)
+    assert splits.index.is_unique
+    income, splits = income.to_dict(), splits.to_dict()
     assert (actions.action == "spinoffdividend").any()
     sep = read(small, "sharadar/SEP")
     eventful = set(actions[actions.action.isin(["split", "spinoffdividend"])].ticker)
@@ -337,12 +339,14 @@ def test_daily_values_follow_from_the_newest_filing(small):
     x = x.drop_duplicates(["ticker", "reportperiod"])
     is_absurd = np.log10(x.sharesbas / x.groupby("ticker").sharesbas.transform("median")).abs() > 2.5
     x = x.assign(is_absurd=is_absurd)
+    filings = dict(iter(x.sort_values("reportperiod", kind="stable").groupby("ticker")))
     splits = read(small, "sharadar/ACTIONS").query("action == 'split'")
     bars = read(small, "sharadar/SEP")[["ticker", "date", "closeunadj"]]
     rows = read(small, "sharadar/DAILY").merge(bars, on=["ticker", "date"]).sample(700, random_state=2)
     seen = 0
     for row in rows.itertuples():
-        known = x[(x.ticker == row.ticker) & (x.datekey <= row.date)].sort_values("reportperiod")
+        told = filings[row.ticker]
+        known = told[told.datekey <= row.date]
         if known.empty:
             continue
         last = known.iloc[-1]
