@@ -58,10 +58,7 @@
         {%- endcall -%}
     {%- endif -%}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {% do persist_docs(target_relation, model) %}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ finish(target_relation) }}
     {%- if work.said %}{% do log(model.name ~ ': ' ~ work.said, info=True) %}{% endif -%}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

@@ -1,7 +1,7 @@
 {#- Rolling sums, squared and co-deviations over storage order, without cancellation.
 
-    rolling_moments(base, series, windows, pairs=[], sums=[], about_zero=false) writes CTEs from the CTE `base` to `<base>_moments`, which
-    has all columns of base and, for every window n in windows:
+    rolling_moments(base, series, windows, pairs=[], sums=[], about_zero=false) writes CTEs from the CTE `base` to
+    `<base>_moments`, which has all columns of base and, for every window n in windows:
         sum_<x>_<n>         sum of x over the n rows ending at the row             x in series and in sums
         m2_<x>_<n>          sum of (x - mean x)^2 over the same rows               x in series
         m2_<x>_<y>_<n>      sum of (x - mean x)(y - mean y) over the same rows     [x, y] in pairs
@@ -9,9 +9,9 @@
     LeVeque 1979):
         sum = sum_a + sum_b        m2 = m2_a + m2_b + (b sum_a - a sum_b)^2 / (ab(a + b))        m2 of a pair alike.
     Windows ascend; each is doubled and added up from the longest earlier window that divides it: 21 = 1 2 4 5 10 20 21,
-    then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. The same n rows are always
-    joined in the same way, whatever else the table holds. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives
-    NULL; gate by row_in_run. Offsets stay below 2,048.
+    then 63 = 3 x 21 and 252 = 4 x 63 cost two steps each. The same n rows are always joined in the same way, whatever
+    else the table holds. The relation must be stored in (security_id, as_of_date) order; a NULL in the window gives NULL;
+    gate by row_in_run. Offsets stay below 2,048.
 
     about_zero: the means of the series are small against their deviations, as those of daily returns are. Then products
     are added up and the means taken out once at the end, at half the arithmetic: m2 = sum(x y) - sum x sum y / n. What

@@ -15,10 +15,7 @@
             {{ compiled_code }}
         )
     {%- endcall -%}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {% do persist_docs(target_relation, model) %}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ finish(target_relation) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
@@ -52,9 +49,14 @@
             alter table {{ made_relation }} rename to {{ target_relation.identifier }}
         {%- endcall -%}
     {%- endif -%}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {% do persist_docs(target_relation, model) %}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ finish(target_relation) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+{#- What every materialization does when its relation stands: hooks, descriptions, the end of the transaction. -#}
+{% macro finish(relation) -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do persist_docs(relation, model) %}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+{%- endmacro %}

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import CodeType
+from unittest import mock
 
 from kairos import machine
 from kairos.errors import ProofError
@@ -134,10 +135,12 @@ class Builder:
 
         quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
         places = ["--project-dir", str(self.project), "--profiles-dir", str(self.project)]
-        told = [_environment_of(variables), _no_events(), _templates_compiled_once()]
-        with contextlib.ExitStack() as stack:
-            for context in (*told, contextlib.redirect_stdout(io.StringIO())):
-                stack.enter_context(context)
+        with (
+            _environment_of(variables),
+            _no_events(),
+            _templates_compiled_once(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
             try:
                 done = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *places])
             finally:
@@ -155,17 +158,14 @@ def _no_events() -> Iterator[None]:
     from dbt_common.events.base_types import BaseEvent
     from dbt_common.events.event_manager import EventManager
 
-    fill, fire_event = BaseEvent.__init__, EventManager.fire_event
-    BaseEvent.__init__ = lambda event, *told, **fields: None
-    EventManager.fire_event = lambda *event, **options: None
-    try:
+    with (
+        mock.patch.object(BaseEvent, "__init__", lambda event, *told, **fields: None),
+        mock.patch.object(EventManager, "fire_event", lambda *event, **options: None),
+    ):
         yield
-    finally:
-        BaseEvent.__init__, EventManager.fire_event = fill, fire_event
 
 
-@contextlib.contextmanager
-def _templates_compiled_once() -> Iterator[None]:
+def _templates_compiled_once() -> contextlib.AbstractContextManager:
     """dbt compiles the text of a model anew for each parse, build and unit test, and always to the same."""
     from dbt_common.clients.jinja import MacroFuzzEnvironment
 
@@ -175,15 +175,10 @@ def _templates_compiled_once() -> Iterator[None]:
             _COMPILED[kind] = super(MacroFuzzEnvironment, environment).compile(source)
         return _COMPILED[kind]
 
-    MacroFuzzEnvironment.compile = compiled
-    try:
-        yield
-    finally:
-        del MacroFuzzEnvironment.compile
+    return mock.patch.object(MacroFuzzEnvironment, "compile", compiled)
 
 
-@contextlib.contextmanager
-def _given_put_in_front() -> Iterator[None]:
+def _given_put_in_front() -> contextlib.AbstractContextManager:
     """dbt reads all the SQL of a unit test's model, half a second of it, to find the `with` that the given rows go
     behind. Where a model begins with that word, there it is.
     """
@@ -197,11 +192,7 @@ def _given_put_in_front() -> Iterator[None]:
             return read_all(sql, ctes)
         return f"{begins[0]} {', '.join(cte.sql for cte in ctes)}, {sql[begins.end() :]}"
 
-    compilation.inject_ctes_into_sql = put_in_front
-    try:
-        yield
-    finally:
-        compilation.inject_ctes_into_sql = read_all
+    return mock.patch.object(compilation, "inject_ctes_into_sql", put_in_front)
 
 
 @contextlib.contextmanager
