@@ -191,7 +191,8 @@ def test_a_green_dbt_build_publishes_with_unit_tests_and_without(small, capfd):
     passed, versions = build()
     assert passed
     assert len(versions) == 1
-    assert "PASS is_handed_on" in (said := capfd.readouterr().out) or "PASS fct_b::is_handed_on" in said
+    said = capfd.readouterr().out
+    assert "PASS fct_b::is_handed_on" in said
     assert f"Published 2 marts: {versions[0]}" in said
     assert build("--exclude-resource-type", "unit_test")[1][0] == versions[0]
     assert "Published 2 marts" in capfd.readouterr().out

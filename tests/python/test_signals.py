@@ -44,6 +44,9 @@ def test_signals_say_what_their_scores_mean():
         values, said = ROWS[row["alpha_name"], row["security_id"]]
         assert (row["prediction_class"], row["direction"], row["confidence"]) == said
         assert (row["q10"], row["q50"], row["q90"]) == values[4:]
+    for alpha, best_first in {"two": [1, 2, 3], "three": [1, 4, 2, 3]}.items():
+        ranked = sorted((row["score_rank"], row["security_id"]) for row in got if row["alpha_name"] == alpha)
+        assert ranked == list(enumerate(best_first, start=1))
     strengths = {(row["alpha_name"], row["security_id"]): row["strength"] for row in got}
     assert [strengths["two", name] for name in (1, 2, 3)] == [1, 0, 1]
     assert [strengths["three", name] for name in (1, 4, 2, 3)] == pytest.approx([1, 1 / 3, 1 / 3, 1])
