@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from bench import compare, compiled, data, in_polars, in_sql, increment
+from bench import compare, compiled, data, in_polars, in_sql, increment, learning
+from kairos.families import family_named
+from kairos.fitting import TrainingRows, fit_rows
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +74,25 @@ def test_a_batch_on_many_names_equals_all_rows_made_anew(folder):
                 " where (a.security_id, a.as_of_date) is distinct from (b.security_id, b.as_of_date)"
             )
             assert len(apart.fetchall()) == 0
+
+
+@pytest.mark.parametrize("family", ["linear", "logistic", "ridge", "lasso", "elastic_net"])
+def test_the_librarys_pipeline_learns_what_a_fit_learns(family):
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((3000, 4)) * [1.0, 50.0, 0.01, 1.0] + [0.0, 1e3, 0.0, 0.0]
+    y = X[:, 0] + X[:, 2] * 100 + rng.standard_normal(3000)
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X[:, 3] = np.nan
+    algorithm = family_named(family)
+    task = algorithm.tasks[0]
+    y = (y > 0).astype(float) if task == "classification" else y
+    keys = np.zeros(3000, np.int32), np.zeros(3000, np.int64)
+    rows = TrainingRows(*keys, X, y, ["a", "b", "c", "nowhere"])
+    given = (algorithm, task, algorithm.defaults, 7, rows)
+    preparation, estimator = fit_rows(*given)
+    pipeline = learning.fit_pipeline(*given)
+    assert preparation.dropped == ["nowhere"]
+    learning.check_same(algorithm, task, (preparation, estimator), pipeline, rows)
+    preparation.medians[1] += 1e-3
+    with pytest.raises(SystemExit, match=f"{family}: the library's pipeline learns other medians"):
+        learning.check_same(algorithm, task, (preparation, estimator), pipeline, rows)
