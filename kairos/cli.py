@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,11 +55,8 @@ def _build(args: argparse.Namespace) -> int:
 def _dbt_build(demo: Path | None) -> bool:
     """dbt build in this process, without the unit tests: they test code, not data. Its output is the user's progress.
 
-    demo: where to write the demo market, if it is to be written. dbt reads the project meanwhile, which takes as long.
+    demo: where to write the demo market, if it is to be written. dbt reads the project meanwhile, which takes longer.
     """
-    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
-
     os.environ |= machine.environment(
         machine.root(),
         machine.market_dir(),
@@ -69,18 +67,21 @@ def _dbt_build(demo: Path | None) -> bool:
     )
     with ThreadPoolExecutor(1) as aside, contextlib.chdir(machine.root()):
         written = aside.submit(_write_demo, demo)
+        from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+        from dbt.cli.main import dbtRunner
+
         try:
             gc.disable()  # a project read is millions of objects that stay: looking for garbage is a tenth of the time
             parsed = dbtRunner().invoke(["--quiet", "--no-write-json", "parse"])
             gc.freeze()
             gc.enable()
-            written.result()
-            if not parsed.success:
+            if not (written.result() and parsed.success):
                 return False
             aside.submit(_load_libraries)
             return dbtRunner(manifest=parsed.result).invoke(["build", "--exclude-resource-type", "unit_test"]).success
         finally:
             DuckDBConnectionManager.close_all_connections()
+            gc.unfreeze()
 
 
 def _load_libraries() -> None:
@@ -92,12 +93,16 @@ def _load_libraries() -> None:
         list(executor.run_here(fitting.code_version, ["ridge"] * machine.workers()))
 
 
-def _write_demo(out: Path | None) -> None:
-    """The default demo market, unless there is nothing to write."""
-    if out:
-        from kairos.demo import write_market
+def _write_demo(out: Path | None) -> bool:
+    """Write the default demo market, unless there is nothing to write; whether it is there.
 
-        write_market(out)
+    In a process of its own that leaves one core to dbt: everything waits for the one that is done last.
+    """
+    if not out:
+        return True
+    command = [sys.executable, "-m", "kairos.cli", "demo", "--out", str(out)]
+    workers = {"KAIROS_WORKERS": str(max(1, machine.workers() - 1))}
+    return subprocess.run(command, env=os.environ | workers).returncode == 0
 
 
 BACKTESTS = """

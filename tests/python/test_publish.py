@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -217,3 +219,18 @@ def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):
     (project / "models/units.yml").write_text(PROJECT["models/units.yml"].replace("[{n: 5}]}}", "[{n: 6}]}}"))
     assert build() == (False, [])
     assert "Not published" in capfd.readouterr().out
+
+
+def test_a_demo_market_that_cannot_be_written_ends_the_build_with_its_reason(small):
+    """One reason, and nothing that the interpreter says of itself at its end."""
+    project, _ = small
+    (project / "market/demo").mkdir(parents=True)
+    (project / "market/demo/mine.csv").write_text("kept")
+    places = {name: place for name, place in os.environ.items() if name != "KAIROS_MARKET"}
+    command, here = [sys.executable, "-m", "kairos.cli", "build"], Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=here, env=places, capture_output=True, text=True)
+    assert done.returncode == 1
+    (reason,) = done.stderr.splitlines()
+    assert "holds 1 files that are not a demo market's (mine.csv among them)" in reason
+    assert "The build did not pass" in done.stdout
+    assert (project / "market/demo/mine.csv").read_text() == "kept"
