@@ -76,6 +76,7 @@ def test_a_batch_on_many_names_equals_all_rows_made_anew(folder):
             assert len(apart.fetchall()) == 0
 
 
+@pytest.mark.filterwarnings("ignore:Skipping features without any observed values")
 @pytest.mark.parametrize("family", ["linear", "logistic", "ridge", "lasso", "elastic_net"])
 def test_the_librarys_pipeline_learns_what_a_fit_learns(family):
     rng = np.random.default_rng(5)
