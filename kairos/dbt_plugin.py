@@ -54,8 +54,8 @@ FUNCTIONS = (
 
 SETTINGS = {
     "preserve_insertion_order": "true",
-    # looking for patterns takes a third of the CPU of a feature table, and doubles have none; what these would save is a
-    # fifth of a feature table's file (alp, alprd) and a twelfth of the warehouse (bitpacking)
+    # looking for patterns takes a third of the CPU of a feature table, and doubles have none; what these would save is
+    # a fifth of a feature table's file (alp, alprd) and a twelfth of the warehouse (bitpacking)
     "disabled_compression_methods": "alp,alprd,bitpacking",
     # row groups written as they fill: less memory held, and a tenth less CPU than writing five at a time
     "write_buffer_row_group_count": "1",
