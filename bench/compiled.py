@@ -56,18 +56,22 @@ def load(path: Path) -> None:
     models = functools.cache(lambda: read)
 
 
+def select(con: duckdb.DuckDBPyConnection, name: str, columns: list[str] | None = None) -> str:
+    """The select of a model, or some columns of it, from what the connection's current database holds."""
+    catalog = con.execute("select current_database()").fetchone()[0]
+    sql = re.sub(rf'"{CATALOG}"\.', f'"{catalog}".', models()[name].sql)
+    return f"select {', '.join(columns)} from ({sql})" if columns else sql
+
+
 def build(con: duckdb.DuckDBPyConnection, names: Iterable[str], columns: dict[str, list[str]] | None = None) -> None:
     """Make the models named, in the order given, from what the connection's current database holds.
 
     A table is made as dbt makes it (create table as; families of features in full), a view stays a view; ephemeral
     models are part of their readers. A table that columns names gets these columns alone.
     """
-    catalog = con.execute("select current_database()").fetchone()[0]
     for name in names:
         model = models()[name]
-        sql = re.sub(rf'"{CATALOG}"\.', f'"{catalog}".', model.sql)
-        if columns and name in columns:
-            sql = f"select {', '.join(columns[name])} from ({sql})"
         con.execute(f'create schema if not exists "{model.schema}"')
         kind = "view" if model.materialized == "view" else "table"
+        sql = select(con, name, (columns or {}).get(name))
         con.execute(f'create or replace {kind} "{model.schema}"."{model.name}" as {sql}')

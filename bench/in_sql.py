@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 
@@ -68,9 +69,35 @@ def prepare(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> No
     compiled.build(con, dict.fromkeys(below for read in others for below in (*READS.get(read, ()), read)))
 
 
-def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> None:
-    """Fill the tables, with the columns given, and bring them to the file."""
-    compiled.build(con, dict.fromkeys(read for table in columns for read in READS.get(table, ())))
+def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Of each table that is made with these: its columns, with NULL for those that the selects do not scan.
+
+    What a select scans is what DuckDB plans. A column that nobody scans stays, because views name it, but is not worked
+    out.
+    """
+    scanned = {}
+    for table, kept in columns.items():
+        plan = con.execute(f"explain (format json) {compiled.select(con, table, kept)}").fetchone()[1]
+        steps = json.loads(plan)
+        while steps:
+            step = steps.pop()
+            steps += step["children"]
+            if found := step["extra_info"].get("Projections"):
+                name = step["extra_info"].get("Table", "").split(".")[-1]
+                scanned.setdefault(name, set()).update([found] if isinstance(found, str) else found)
+    made = {read for table in columns for read in READS.get(table, ()) if read in scanned}
+    return {
+        table: [
+            name if name in scanned[table] else f"null::{kind} as {name}"
+            for name, kind, *_ in con.execute(f"describe intermediate.{table}").fetchall()
+        ]
+        for table in made
+    }
+
+
+def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]) -> None:
+    """Fill the tables, with the columns given, and bring them to the file; reads as read() gives it."""
+    compiled.build(con, dict.fromkeys(read for table in columns for read in READS.get(table, ())), reads)
     compiled.build(con, columns, columns)
     con.execute("checkpoint")
 

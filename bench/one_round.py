@@ -59,12 +59,13 @@ def sql(folder: Path, small: Path, threads: int, features: list[str]) -> dict[st
     with in_sql.connect(small / "work.duckdb", threads) as con:
         compiled.build(con, [*in_sql.ROWS, *in_sql.STATEMENTS, *in_sql.TABLES])
         tables = in_sql.wanted(in_sql.stored(con), features)
-        in_sql.build(con, tables)
+        reads = in_sql.read(con, tables)
+        in_sql.build(con, tables, reads)
     with in_sql.connect(folder / "work.duckdb", threads) as con:
         in_sql.prepare(con, tables)
         for table in ("int_prices", "int_returns", "int_universe", "int_fundamentals"):
             con.execute(f"select count(*) from intermediate.{table}").fetchall()
-        return timed(lambda: in_sql.build(con, tables))
+        return timed(lambda: in_sql.build(con, tables, reads))
 
 
 def polars(folder: Path, small: Path, threads: int, side: str, features: list[str]) -> dict[str, float]:

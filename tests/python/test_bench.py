@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from bench import compare, compiled, data, in_polars, in_sql, increment, learning
+from bench.one_round import columns
 from kairos.families import family_named
 from kairos.fitting import TrainingRows, fit_rows
 
@@ -36,6 +38,18 @@ def test_sql_and_polars_give_equal_rows(sides):
     assert ours.height > 10_000
     assert set(ours.columns) == {*compare.KEYS, *in_polars.FEATURES}
     assert all(ours[name].count() > 0 for name in in_polars.FEATURES)
+
+
+def test_a_set_alone_is_worked_out_alone(folder, sides, tmp_path):
+    wanted = columns("kairos_23")
+    shutil.copyfile(folder / "source.duckdb", tmp_path / "source.duckdb")
+    with in_sql.connect(tmp_path / "source.duckdb", threads=2) as con:
+        tables = in_sql.wanted(in_sql.stored(con), wanted)
+        in_sql.build(con, tables, in_sql.read(con, tables))
+        assert in_sql.features(con).select(*wanted).pl().equals(sides[0].select(wanted))
+        counts = "count(net_income_ttm), count(shares), count(dividends_paid_ttm)"
+        found = con.execute(f"select {counts} from intermediate.int_fundamental_steps").fetchone()
+        assert [count > 0 for count in found] == [True, True, False]
 
 
 @pytest.mark.parametrize("name", ["beta_252d", "roe"])
