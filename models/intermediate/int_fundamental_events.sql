@@ -31,7 +31,7 @@
 with recursive
 
 -- in the order of storage, by security_id, statement, period_end_date, version: the days since the reports before it
-spaced as (
+spaced as not materialized (
 
     select
         *,
@@ -55,7 +55,25 @@ spaced as (
 
 ),
 
--- and the sums of four reports in a row, newest first
+-- statements that came other than quarter after quarter, each quarter once, with at most the usual gaps
+irregular as (
+
+    select distinct
+        security_id,
+        statement
+
+    from spaced
+
+    where
+        version > 1
+        or (days_since_1 is not null and is_not_later)
+        or days_since_1 >= 330
+        or days_since_2 >= 330
+        or days_since_6 <= 400
+
+),
+
+-- the sums of four reports in a row, newest first
 reports as (
 
     select
@@ -76,24 +94,6 @@ reports as (
         end as has_ttm_year_ago
 
     from spaced
-
-),
-
--- statements that came other than quarter after quarter, each quarter once, with at most the usual gaps
-irregular as (
-
-    select distinct
-        security_id,
-        statement
-
-    from reports
-
-    where
-        version > 1
-        or (days_since_1 is not null and is_not_later)
-        or days_since_1 >= 330
-        or days_since_2 >= 330
-        or days_since_6 <= 400
 
 ),
 
@@ -124,7 +124,37 @@ by_place as (
 
 regular as (
 
-    select by_place.*
+    select
+        by_place.security_id,
+        by_place.statement,
+        by_place.known_at,
+        by_place.usable_at,
+        by_place.period_end_date,
+        case
+            when by_place.days_since_3 is null then 'fewer_than_four_quarters'
+            when not by_place.has_ttm then 'ttm_span'
+        end as ttm_null_reason,
+        case when by_place.year_ago is null then 'no_year_ago' end as year_ago_null_reason,
+        case
+            when by_place.year_ago is null then 'no_year_ago'
+            when not coalesce(by_place.has_ttm_year_ago, false) then 'no_ttm_year_ago'
+        end as ttm_year_ago_null_reason,
+        {%- for item in flows %}
+        case when by_place.has_ttm then by_place.{{ item }}_of_four end as {{ item }}_ttm,
+        by_place.{{ item }}_of_four_year_ago as {{ item }}_ttm_year_ago,
+        {%- endfor %}
+        {%- for item in levels %}
+        by_place.{{ item }},
+        by_place.{{ item }}_year_ago,
+        {%- endfor %}
+        by_place.vendor,
+        by_place.known_at as quarter_known_at,
+        by_place.is_restated_value,
+        by_place.basis_date,
+        by_place.shares_basic,
+        by_place.shares_basic_year_ago,
+        by_place.basis_date_year_ago,
+        by_place.period_end_date_year_ago
 
     from by_place
 
@@ -136,12 +166,12 @@ regular as (
 -- the others: the quarters of a statement are joined to its moments
 restated as (
 
-    select reports.*
+    select spaced.*
 
-    from reports
+    from spaced
 
     semi join irregular
-        on reports.security_id = irregular.security_id and reports.statement = irregular.statement
+        on spaced.security_id = irregular.security_id and spaced.statement = irregular.statement
 
 ),
 
@@ -258,191 +288,109 @@ quarters as (
 
 ),
 
--- the numbers, each statement by itself: flows of four quarters are added up, levels stand beside those a year before
-{% for statement in statements -%}
-{%- set items = fundamental_items(statement) -%}
-{{ statement }}_reports as (
+-- the numbers of a statement: flows of four quarters are added up, levels stand beside those a year before
+numbers as (
 
-    select
-        report_id,
-        vendor,
-        known_at,
-        period_end_date,
-        is_restated_value,
-        basis_date,
-        {%- for item in items %}
-        {{ item }},
-        {%- endfor %}
-        shares_basic
-
-    from restated
-    where statement = '{{ statement }}'
-
-),
-
-{{ statement }} as (
-
-    select
-        security_id,
-        known_at,
-        period_end_date,
-        case
-            when days_since_3 is null then 'fewer_than_four_quarters'
-            when not has_ttm then 'ttm_span'
-        end as ttm_null_reason,
-        case when year_ago is null then 'no_year_ago' end as year_ago_null_reason,
-        case
-            when year_ago is null then 'no_year_ago'
-            when not coalesce(has_ttm_year_ago, false) then 'no_ttm_year_ago'
-        end as ttm_year_ago_null_reason,
-        {%- for item in items %}
-        {%- if statement == 'balance' %}
-        {{ item }},
-        {{ item }}_year_ago,
-        {%- else %}
-        case when has_ttm then {{ item }}_of_four end as {{ item }}_ttm,
-        {{ item }}_of_four_year_ago as {{ item }}_ttm_year_ago,
-        {%- endif %}
-        {%- endfor %}
-        vendor,
-        known_at as quarter_known_at,
-        is_restated_value,
-        basis_date,
-        case when shares_basic > 0 then shares_basic end as shares_basic,
-        case when shares_basic_year_ago > 0 then shares_basic_year_ago end as shares_basic_year_ago,
-        basis_date_year_ago,
-        period_end_date_year_ago
-
-    from regular
-
-    where statement = '{{ statement }}'
+    select * from regular
 
     union all by name
 
     select
         quarters.security_id,
+        quarters.statement,
         quarters.known_at,
+        quarters.usable_at,
         quarters.period_end_date,
         quarters.ttm_null_reason,
         quarters.year_ago_null_reason,
         quarters.ttm_year_ago_null_reason,
-        {%- for item in items %}
-        {%- if statement == 'balance' %}
-        newest.{{ item }},
-        year_ago.{{ item }} as {{ item }}_year_ago,
-        {%- else %}
+        {%- for item in flows %}
         q1.{{ item }} + q2.{{ item }} + q3.{{ item }} + q4.{{ item }} as {{ item }}_ttm,
         y1.{{ item }} + y2.{{ item }} + y3.{{ item }} + y4.{{ item }} as {{ item }}_ttm_year_ago,
-        {%- endif %}
+        {%- endfor %}
+        {%- for item in levels %}
+        newest.{{ item }},
+        year_ago.{{ item }} as {{ item }}_year_ago,
         {%- endfor %}
         newest.vendor,
         newest.known_at as quarter_known_at,
         newest.is_restated_value,
         newest.basis_date,
-        case when newest.shares_basic > 0 then newest.shares_basic end as shares_basic,
-        case when year_ago.shares_basic > 0 then year_ago.shares_basic end as shares_basic_year_ago,
+        newest.shares_basic,
+        year_ago.shares_basic as shares_basic_year_ago,
         year_ago.basis_date as basis_date_year_ago,
         year_ago.period_end_date as period_end_date_year_ago
 
     from quarters
 
-    inner join {{ statement }}_reports as newest
+    inner join restated as newest
         on quarters.newest_id = newest.report_id
-    {% set flows = [] if statement == 'balance' else ['q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4'] %}
-    {% for quarter in ['year_ago'] + flows %}
-    left join {{ statement }}_reports as {{ quarter }}
+    {% for quarter in ['year_ago', 'q1', 'q2', 'q3', 'q4', 'y1', 'y2', 'y3', 'y4'] %}
+    left join restated as {{ quarter }}
         on quarters.{{ quarter }}_id = {{ quarter }}.report_id
     {% endfor %}
-    where quarters.statement = '{{ statement }}'
-
 ),
 
-{% endfor -%}
-
-publications as (
+published as (
 
     select
         security_id,
-        statement,
         known_at,
-        usable_at
+        max(usable_at) as usable_at,
+        {%- for statement in statements %}
+        bool_or(statement = '{{ statement }}') as has_{{ statement }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
 
-    from regular
+    from numbers
 
-    union all
+    group by security_id, known_at
 
-    select
-        security_id,
-        statement,
-        known_at,
-        usable_at
-
-    from quarters
+    order by security_id asc, known_at asc
 
 ),
 
--- which publication of each statement was the newest at the moment, then the numbers by that key
+placed as (
+
+    select
+        *,
+        row_number() over () as place
+
+    from published
+
+),
+
+-- which publication of each statement was the newest at the moment: running maxima in the order of time
 located as (
 
     select
         security_id,
         known_at,
+        usable_at,
         {%- for statement in statements %}
-        max(max(known_at) filter (where statement = '{{ statement }}')) over so_far as {{ statement }}_at,
+        case
+            when max(security_id) filter (where has_{{ statement }}) over so_far = security_id
+                then max_by(known_at, place) filter (where has_{{ statement }}) over so_far
+        end as {{ statement }}_at
+        {%- if not loop.last %},{% endif %}
         {%- endfor %}
-        max(usable_at) as usable_at
 
-    from publications
+    from placed
 
-    group by security_id, known_at
-
-    window so_far as (
-        partition by security_id
-        order by known_at
-        rows between unbounded preceding and current row
-    )
+    window so_far as (rows between unbounded preceding and current row) -- noqa: PRS
 
 ),
 
+-- the count of shares in the newest quarter of the three, and the one a year before
+{%- set newest_end = 'greatest(income.period_end_date, balance.period_end_date, cashflow.period_end_date)' %}
 met as (
 
     select
-        located.security_id,
-        located.known_at,
-        located.usable_at,
-        {%- for statement in statements %}
-        {{ statement }}.period_end_date as {{ statement }}_period_end_date,
-        {{ statement }}.quarter_known_at as {{ statement }}_known_at,
-        {%- if statement != 'balance' %}
-        case
-            when {{ statement }}.period_end_date is null then 'not_yet_known' else {{ statement }}.ttm_null_reason
-        end as {{ statement }}_null_reason,
-        {{ statement }}.ttm_year_ago_null_reason as {{ statement }}_year_ago_null_reason,
-        {%- for item in fundamental_items(statement) %}
-        {{ statement }}.{{ item }}_ttm,
-        {{ statement }}.{{ item }}_ttm_year_ago,
-        {%- endfor %}
-        {%- else %}
-        case when balance.period_end_date is null then 'not_yet_known' end as balance_null_reason,
-        balance.year_ago_null_reason as balance_year_ago_null_reason,
-        {%- for item in levels %}
-        balance.{{ item }},
-        balance.{{ item }}_year_ago,
-        (balance.{{ item }} + balance.{{ item }}_year_ago) / 2 as {{ item }}_average,
-        {%- endfor %}
-        {%- endif %}
-        {%- endfor %}
-        coalesce(income.is_restated_value, false)
-        or coalesce(balance.is_restated_value, false)
-        or coalesce(cashflow.is_restated_value, false) as is_restated_value,
-        greatest(income.period_end_date, balance.period_end_date, cashflow.period_end_date) as shares_period_end_date,
+        located.*,
+        {{ newest_end }} as shares_period_end_date,
         case
             {%- for statement in statements %}
-            when
-                {{ statement }}.shares_basic is not null
-                and {{ statement }}.period_end_date = greatest(
-                    income.period_end_date, balance.period_end_date, cashflow.period_end_date
-                )
+            when {{ statement }}.shares_basic > 0 and {{ statement }}.period_end_date = {{ newest_end }}
                 then {
                     'vendor': {{ statement }}.vendor,
                     'known_at': {{ statement }}.quarter_known_at,
@@ -453,11 +401,7 @@ met as (
         end as newest_count,
         case
             {%- for statement in statements %}
-            when
-                {{ statement }}.shares_basic_year_ago is not null
-                and {{ statement }}.period_end_date = greatest(
-                    income.period_end_date, balance.period_end_date, cashflow.period_end_date
-                )
+            when {{ statement }}.shares_basic_year_ago > 0 and {{ statement }}.period_end_date = {{ newest_end }}
                 then {
                     'period_end_date': {{ statement }}.period_end_date_year_ago,
                     'basis_date': {{ statement }}.basis_date_year_ago,
@@ -468,8 +412,11 @@ met as (
 
     from located
     {% for statement in statements %}
-    left join {{ statement }}
-        on located.security_id = {{ statement }}.security_id and located.{{ statement }}_at = {{ statement }}.known_at
+    left join numbers as {{ statement }}
+        on
+            located.security_id = {{ statement }}.security_id
+            and located.{{ statement }}_at = {{ statement }}.known_at
+            and {{ statement }}.statement = '{{ statement }}'
     {% endfor %}
 ),
 
@@ -779,39 +726,47 @@ doubted_year_ago as (
 
 ),
 
-with_reasons as (
+-- the numbers beside the counts, each statement by the key of its newest publication
+stated as (
 
     select
-        unsplit.* replace (
-            case when doubted_year_ago.security_id is null then unsplit.shares_unsplit_year_ago end
-                as shares_unsplit_year_ago
-        ),
-        coalesce(walk.is_suspect, false) as is_shares_suspect,
-        debt - cash as net_debt,
-        operating_income_ttm + depreciation_amortization_ttm as ebitda_ttm,
-        {%- for item in flows %}
-        {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
-        coalesce(
-            unsplit.{{ statement }}_null_reason,
-            case when unsplit.{{ item }}_ttm is null then 'missing_item' end
-        ) as {{ item }}_ttm_null_reason,
-        coalesce(
-            unsplit.{{ statement }}_year_ago_null_reason,
-            case when unsplit.{{ item }}_ttm_year_ago is null then 'missing_item' end
-        ) as {{ item }}_ttm_year_ago_null_reason,
+        unsplit.security_id,
+        unsplit.known_at,
+        unsplit.usable_at,
+        {%- for statement in statements %}
+        {{ statement }}.period_end_date as {{ statement }}_period_end_date,
+        {{ statement }}.quarter_known_at as {{ statement }}_known_at,
+        {%- if statement != 'balance' %}
+        case
+            when {{ statement }}.period_end_date is null then 'not_yet_known' else {{ statement }}.ttm_null_reason
+        end as {{ statement }}_null_reason,
+        {{ statement }}.ttm_year_ago_null_reason as {{ statement }}_year_ago_null_reason,
+        {%- for item in fundamental_items(statement) %}
+        {{ statement }}.{{ item }}_ttm,
+        {{ statement }}.{{ item }}_ttm_year_ago,
         {%- endfor %}
+        {%- else %}
+        case when balance.period_end_date is null then 'not_yet_known' end as balance_null_reason,
+        balance.year_ago_null_reason as balance_year_ago_null_reason,
         {%- for item in levels %}
-        coalesce(
-            unsplit.balance_null_reason,
-            case when unsplit.{{ item }} is null then 'missing_item' end
-        ) as {{ item }}_null_reason,
-        coalesce(
-            unsplit.balance_null_reason,
-            case when unsplit.{{ item }} is null then 'missing_item' end,
-            unsplit.balance_year_ago_null_reason,
-            case when unsplit.{{ item }}_year_ago is null then 'missing_item' end
-        ) as {{ item }}_average_null_reason,
+        balance.{{ item }},
+        balance.{{ item }}_year_ago,
+        (balance.{{ item }} + balance.{{ item }}_year_ago) / 2 as {{ item }}_average,
         {%- endfor %}
+        {%- endif %}
+        {%- endfor %}
+        coalesce(income.is_restated_value, false)
+        or coalesce(balance.is_restated_value, false)
+        or coalesce(cashflow.is_restated_value, false) as is_restated_value,
+        unsplit.shares_period_end_date,
+        unsplit.shares_known_at,
+        unsplit.vendor,
+        unsplit.basis_date,
+        unsplit.shares_basic,
+        unsplit.shares_unsplit,
+        case when doubted_year_ago.security_id is null then unsplit.shares_unsplit_year_ago end
+            as shares_unsplit_year_ago,
+        coalesce(walk.is_suspect, false) as is_shares_suspect,
         case
             when unsplit.shares_basic is null then 'shares_unknown'
             when walk.is_suspect then 'shares_suspect'
@@ -822,7 +777,13 @@ with_reasons as (
         end as shares_year_ago_null_reason
 
     from unsplit
-
+    {% for statement in statements %}
+    left join numbers as {{ statement }}
+        on
+            unsplit.security_id = {{ statement }}.security_id
+            and unsplit.{{ statement }}_at = {{ statement }}.known_at
+            and {{ statement }}.statement = '{{ statement }}'
+    {% endfor %}
     left join walk
         on
             unsplit.security_id = walk.security_id
@@ -832,6 +793,38 @@ with_reasons as (
         on
             unsplit.security_id = doubted_year_ago.security_id
             and unsplit.known_at = doubted_year_ago.known_at
+
+),
+
+with_reasons as (
+
+    select
+        *,
+        {%- for item in flows %}
+        {%- set statement = 'cashflow' if item in fundamental_items('cashflow') else 'income' %}
+        coalesce(
+            {{ statement }}_null_reason,
+            case when {{ item }}_ttm is null then 'missing_item' end
+        ) as {{ item }}_ttm_null_reason,
+        coalesce(
+            {{ statement }}_year_ago_null_reason,
+            case when {{ item }}_ttm_year_ago is null then 'missing_item' end
+        ) as {{ item }}_ttm_year_ago_null_reason,
+        {%- endfor %}
+        {%- for item in levels %}
+        coalesce(balance_null_reason, case when {{ item }} is null then 'missing_item' end)
+            as {{ item }}_null_reason,
+        coalesce(
+            balance_null_reason,
+            case when {{ item }} is null then 'missing_item' end,
+            balance_year_ago_null_reason,
+            case when {{ item }}_year_ago is null then 'missing_item' end
+        ) as {{ item }}_average_null_reason,
+        {%- endfor %}
+        debt - cash as net_debt,
+        operating_income_ttm + depreciation_amortization_ttm as ebitda_ttm
+
+    from stated
 
 ),
 

@@ -50,7 +50,7 @@ continued as (
 
 ),
 
-states as (
+states as not materialized (
 
     select
         known_at as effective_at,
