@@ -16,7 +16,8 @@
     about_zero: the means of the series are small against their deviations, as those of daily returns are. Then products
     are added up and the means taken out once at the end, at half the arithmetic: m2 = sum(x y) - sum x sum y / n. What
     cancels is the share of the mean in the mean square, 1e-15 of m2 for returns. A series whose deviation is below a
-    millionth of its mean is constant: its m2 is 0.
+    millionth of its mean is constant: its m2 is 0. On the way a NULL is NaN, which goes through sums and products as NULL
+    does, without a mask that every lag has to copy row by row.
     Example: {{ "{{ rolling_moments('returns', ['r', 'm'], [21, 63], pairs=[['r', 'm']], about_zero=true) }}" }} -#}
 {% macro rolling_moments(base, series, windows, pairs=[], sums=[], about_zero=false) -%}
     {#- the steps {n: [a, b]}: the newest a of n = a + b rows, joined by the b rows before them -#}
@@ -48,9 +49,12 @@
 
     select
         *,
+        {%- for x in series %}
+        coalesce({{ x }}, 'nan'::double) as number_{{ x }},
+        {%- endfor %}
         {%- for name, x, y in moments %}
         {%- do products.append('product_' ~ name) %}
-        {{ x }} * {{ y }} as product_{{ name }}{{ ',' if not loop.last }}
+        number_{{ x }} * number_{{ y }} as product_{{ name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ base }}
 
@@ -63,8 +67,9 @@
         {%- set ns.gap = {} -%}
         {%- set ns.columns = [] -%}
         {%- for x in series + sums + products -%}
-            {%- set newer = x if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
-            {%- set older = 'lag(' ~ (x if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
+            {%- set number = 'number_' ~ x if about_zero and x in series else x -%}
+            {%- set newer = number if a == 1 else 'sum_' ~ x ~ '_' ~ a -%}
+            {%- set older = 'lag(' ~ (number if b == 1 else 'sum_' ~ x ~ '_' ~ b) ~ ', ' ~ a ~ ') over ()' -%}
             {%- do ns.columns.append(newer ~ ' + ' ~ older ~ ' as sum_' ~ x ~ '_' ~ n) -%}
             {%- if a == b -%}
                 {%- do ns.gap.update({x: '(' ~ newer ~ ' - ' ~ older ~ ')'}) -%}
@@ -97,8 +102,8 @@
         {%- for n in windows %}
         {%- set is_last = loop.last %}
         {%- for name, x, y in moments %}
-        sum_product_{{ name }}_{{ n }} - sum_{{ x }}_{{ n }} * sum_{{ y }}_{{ n }} / {{ n }}
-            as {{ 'apart' if x == y else 'm2' }}_{{ name }}_{{ n }}{{ ',' if not (is_last and loop.last) }}
+        sum_product_{{ name }}_{{ n }} - sum_{{ x }}_{{ n }} * sum_{{ y }}_{{ n }} / {{ n }} as m2_{{ name }}_{{ n }}
+        {{- ',' if not (is_last and loop.last) }}
         {%- endfor %}
         {%- endfor %}
     from {{ ns.from }}
@@ -108,16 +113,25 @@
 {{ base }}_moments as (
 
     select
-        *,
-        {%- for n in windows %}
-        {%- set is_last = loop.last %}
-        {%- for x in series %}
-        case
-            when apart_{{ x }}_{{ n }} > 1e-12::double * sum_product_{{ x }}_{{ n }} then apart_{{ x }}_{{ n }}
-            when apart_{{ x }}_{{ n }} is not null then 0
-        end as m2_{{ x }}_{{ n }}{{ ',' if not (is_last and loop.last) }}
-        {%- endfor %}
-        {%- endfor %}
+        * replace (
+            {%- for n in windows %}
+            {%- set is_last = loop.last %}
+            {%- for x in series %}
+            nullif(sum_{{ x }}_{{ n }}, 'nan'::double) as sum_{{ x }}_{{ n }},
+            {%- endfor %}
+            {%- for name, x, y in moments %}
+            {%- set m2 = 'm2_' ~ name ~ '_' ~ n %}
+            {%- if x == y %}
+            case
+                when {{ m2 }} > 1e-12::double * sum_product_{{ name }}_{{ n }} then {{ m2 }}
+                when {{ m2 }} != 'nan'::double then 0
+            end
+            {%- else %}
+            nullif({{ m2 }}, 'nan'::double)
+            {%- endif %} as {{ m2 }}{{ ',' if not (is_last and loop.last) }}
+            {%- endfor %}
+            {%- endfor %}
+        )
     from {{ base }}_centred
 
 ),
