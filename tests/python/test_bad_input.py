@@ -26,6 +26,66 @@ BROKEN = {  # (ticker, date, bar): reason
     ("TORN", "2020-01-03", ("10", "11", "9", "10.7", "10.4", "1000")): "conflicting_duplicate",
     ("EARLY", "2035-12-31", tuple(GOOD)): "in_the_future",
 }
+# files beside the bars: (columns, rows, refused as (reason, key)); the first row of each is sound
+BESIDE = {
+    "yahoo/actions.csv": (
+        "ticker,Date,Dividends,Stock Splits",
+        ["FINE,2020-01-06,0.1,0", "FINE,2035-12-31,0,2"],
+        [("in_the_future", "FINE 2035-12-31")],
+    ),
+    "simfin/us-income-quarterly.csv": (
+        "Ticker,Fiscal Year,Fiscal Period,Report Date,Publish Date,Restated Date,Shares (Basic)",
+        [
+            "FINE,2019,Q2,2019-06-30,2019-08-01,2019-05-01,5",
+            "FINE,2019,Q3,2019-09-30,2035-12-31,,5",
+            "FINE,2019,Q4,2019-12-31,2020-02-03,,-5",
+        ],
+        [("in_the_future", "FINE 2019 Q3 2019-09-30"), ("negative_shares", "FINE 2019 Q4 2019-12-31")],
+    ),
+    "pystock/reports.csv": (
+        "symbol,end_date,period_focus,collected_date",
+        ["FINE,2019-06-30,Q2,2019-08-01", "FINE,2019-09-30,Q3,2035-12-31"],
+        [("in_the_future", "FINE 2019-09-30")],
+    ),
+    "sharadar/ACTIONS.csv": (
+        "date,action,ticker,value,contraticker",
+        ["2020-01-06,dividend,FINE,0.1,", "2035-12-31,split,FINE,2,"],
+        [("in_the_future", "FINE 2035-12-31 split")],
+    ),
+    "sharadar/SECTORS.csv": (
+        "ticker,date,sector",
+        ["FINE,2020-01-06,Energy", "FINE,2035-12-31,Energy"],
+        [("in_the_future", "FINE 2035-12-31")],
+    ),
+    "sharadar/DAILY.csv": (
+        "ticker,date,marketcap",
+        ["FINE,2020-01-06,1", "FINE,2035-12-31,1"],
+        [("in_the_future", "FINE 2035-12-31")],
+    ),
+    "short_interest/short_interest.csv": (
+        "symbol,short_interest_date,first_snapshot_at,shares_sold_short",
+        ["FINE,01/15/20,2020-01-27 09:00:00+00,5", "FINE,01/31/20,2035-12-31 09:00:00+00,5"],
+        [("in_the_future", "FINE 2020-01-31")],
+    ),
+    # an announced end stays, and so does a spell that begins where another ends
+    "sp500/membership.csv": (
+        "ticker,start_date,end_date",
+        [
+            "FINE,2001-01-02,2010-05-03",
+            "FINE,2010-05-03,2012-05-03",
+            "FINE,2012-04-02,2014-05-05",
+            "FINE,2019-01-02,2035-12-31",
+            "BLANK,2035-12-31,",
+            "ZER.O,2001-01-02,",
+            "ZER-O,2005-01-03,2006-01-03",
+        ],
+        [
+            ("in_the_future", "BLANK 2035-12-31"),
+            ("overlapping_spell", "FINE 2012-04-02"),
+            ("overlapping_spell", "ZER-O 2005-01-03"),
+        ],
+    ),
+}
 
 
 def write_bars(market: Path, lines: list[list[str]], header: list[str] = HEADER) -> Path:
@@ -48,12 +108,18 @@ def test_broken_rows_are_refused_by_reason_and_the_rest_is_built(builder, tmp_pa
     lines = [[ticker, day, *GOOD] for ticker in tickers for day in days if day != "2020-01-03"]
     lines += [[ticker, day, *GOOD] for ticker in ("FINE", "TWICE") for day in days]
     lines += [[ticker, day, *bar] for ticker, day, bar in BROKEN]
-    warehouse = builder.build(
-        write_bars(tmp_path / "market", lines), tmp_path / "built", ["+int_prices", "+int_quarantine"]
-    )
+    market = write_bars(tmp_path / "market", lines)
+    for file, (columns, rows, _) in BESIDE.items():
+        (market / file).parent.mkdir(exist_ok=True)
+        (market / file).write_text("\n".join([columns, *rows]) + "\n")
+    warehouse = builder.build(market, tmp_path / "built", ["+int_prices", "+int_quarantine"])
     refused = query(warehouse, "select reason, key, file from intermediate.int_quarantine order by all")
     expected = sorted(
-        (reason, f"{ticker or '(no ticker)'} {day}", "yahoo/prices.csv") for (ticker, day, _), reason in BROKEN.items()
+        [
+            (reason, f"{ticker or '(no ticker)'} {day}", "yahoo/prices.csv")
+            for (ticker, day, _), reason in BROKEN.items()
+        ]
+        + [(reason, key, file) for file, (_, _, refused) in BESIDE.items() for reason, key in refused]
     )
     assert refused == expected
     assert query(warehouse, "select example from intermediate.int_quarantine where reason = 'unreadable_value'") == [

@@ -37,6 +37,7 @@ judged as (
             when row_error is not null then 'unreadable_value'
             when ticker is null or period_end_date is null or published_date is null then 'null_key'
             when fiscal_period is null or fiscal_period not in ('Q1', 'Q2', 'Q3', 'FY') then 'not_a_quarter'
+            when published_date > current_date then 'in_the_future'
             when published_date < period_end_date then 'published_before_period_end'
             when not isfinite(coalesce({{ items | join(", 0) + coalesce(") }}, 0)) then 'not_finite'
         end as row_reason

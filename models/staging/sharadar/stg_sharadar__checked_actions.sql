@@ -1,6 +1,7 @@
 {#- Corporate actions as delivered, each with the reason why it is refused, or none. A day has one split and one change
     of the ticker of a security at most: where rows disagree none is kept. Several dividends on a day are several
-    dividends.
+    dividends. What is announced and has not happened is refused until its day: prices are not adjusted for such a split
+    yet, and nobody has the name yet.
     Grain: one row per delivered row. Source: sharadar ACTIONS. -#}
 
 {%- set kinds = [
@@ -35,6 +36,7 @@ judged as (
             when row_error is not null then 'unreadable_value'
             when ticker is null or action_date is null or action is null then 'null_key'
             when action = 'tickerchangefrom' and contra_ticker is null then 'null_key'
+            when action_date > current_date then 'in_the_future'
             when
                 action not in (
                     {%- for kind in kinds %}

@@ -24,6 +24,7 @@ judged as (
         case
             when row_error is not null then 'unreadable_value'
             when ticker is null or as_of_date is null then 'null_key'
+            when as_of_date > current_date then 'in_the_future'
             when not isfinite(coalesce(marketcap, 0)) then 'not_finite'
         end as row_reason
 

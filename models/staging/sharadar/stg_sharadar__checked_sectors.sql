@@ -25,6 +25,7 @@ judged as (
         case
             when row_error is not null then 'unreadable_value'
             when ticker is null or valid_from is null then 'null_key'
+            when valid_from > current_date then 'in_the_future'
             when sector is null then 'no_sector'
         end as row_reason
 

@@ -67,6 +67,7 @@ judged as (
                     {%- endfor %}
                 )
                 then 'not_finite'
+            when least(sharesbas, shareswadil, sharefactor) < 0 then 'negative_shares'
             when not coalesce(isfinite(usd_rate) and usd_rate > 0, false) then 'currency_not_usd'
         end as row_reason
 

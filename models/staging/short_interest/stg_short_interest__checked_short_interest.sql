@@ -34,7 +34,7 @@ judged as (
             when row_error is not null then 'unreadable_value'
             when ticker is null or settlement_text is null or snapshot_text is null then 'null_key'
             when settlement_date is null or known_at is null then 'unreadable_value'
-            when settlement_date > current_date then 'in_the_future'
+            when greatest(settlement_date, known_at::date) > current_date then 'in_the_future'
             when shares_short is null then 'no_position'
             when not (isfinite(shares_short) and shares_short >= 0) then 'negative_position'
             when not coalesce(isfinite(float_shares) and float_shares > 0, true) then 'bad_float'

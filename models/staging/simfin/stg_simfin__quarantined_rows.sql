@@ -17,7 +17,8 @@ statements as (
                 'Report Date=' || "Report Date",
                 'Publish Date=' || "Publish Date",
                 'Restated Date=' || "Restated Date",
-                'Currency=' || currency
+                'Currency=' || currency,
+                'Shares=' || "Shares (Basic)" || ' / ' || "Shares (Diluted)"
             )
         ) as example
 

@@ -1,8 +1,10 @@
 {#- Every row of the three statement files with the reason for which it is refused (NULL: it is served), so that the
     rule stands once for the three statements and for the quarantine.
     Grain: one row per raw row. Source: simfin, quarterly statements.
-    A Restated Date before the Publish Date is the vendor's habit and no error by itself. Rows of one period with other
-    dates are versions; rows equal in all their dates are duplicates, of which the first in a fixed order stays. -#}
+    A Restated Date before the Publish Date is no error: where the vendor works a quarter out of a year less the quarters
+    before it, the date is that of the filing before, and the values are as sound as any. Nothing is served before its
+    Publish Date for it (macro simfin_known_at). Rows of one period with other dates are versions; rows equal in all
+    their dates are duplicates, of which the first in a fixed order stays. -#}
 
 with
 
@@ -41,6 +43,7 @@ read_rows as (
             when ticker is null or "Report Date" is null or "Publish Date" is null then 'null_key'
             when coalesce("Fiscal Period", '') not in ('Q1', 'Q2', 'Q3', 'Q4') then 'not_a_quarter'
             when coalesce(currency, 'USD') != 'USD' then 'currency_not_usd'
+            when greatest("Publish Date", "Restated Date") > current_date then 'in_the_future'
             when "Publish Date" < "Report Date" then 'published_before_period_end'
             when
                 not isfinite(
@@ -56,6 +59,7 @@ read_rows as (
                     {%- endfor %}
                 )
                 then 'not_finite'
+            when least("Shares (Basic)"::double, "Shares (Diluted)"::double) < 0 then 'negative_shares'
         end as refused_on_reading
 
     from rows_of_files

@@ -1,5 +1,6 @@
 {#- Dividends and splits as delivered, each with the reason why it is refused, or none. Split in two by
-    stg_yahoo__actions (reason is NULL) and stg_yahoo__quarantined_rows.
+    stg_yahoo__actions (reason is NULL) and stg_yahoo__quarantined_rows. An ex-date to come is refused until its day: no
+    price is adjusted for such a split yet.
     Grain: one row per delivered row. Source: yahoo actions*. -#}
 
 with
@@ -26,6 +27,7 @@ judged as (
         case
             when row_error is not null then 'unreadable_value'
             when ticker is null or action_date is null then 'null_key'
+            when action_date > current_date then 'in_the_future'
             when not (isfinite(split_factor) and split_factor >= 0) then 'bad_split_factor'
             when not (isfinite(dividend_usd) and dividend_usd >= 0) then 'bad_dividend'
         end as row_reason
