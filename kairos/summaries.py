@@ -65,7 +65,9 @@ def fold_quality(alphas, quality, folds, specs, labels, sessions, costs, setting
     grid = Grid(alphas, sessions, int(settings["entry_lag_sessions"]))
     if not len(grid.dates):
         return FOLD_QUALITY.empty_table()
-    next_day = grid.returns(labels, [1])[1]
+    # every return that is known, also of a name whose end became known after the session it was due: a book takes the
+    # loss, though a coefficient leaves the name out (Grid.returns)
+    next_day = grid.matrices(labels, {"next_day": "fwd_ret_1d"})["next_day"]
     rate = cost_rate(rows_of(costs))
     series = _series(quality.filter("every_sessions = 1"), ["alpha_name", "horizon_days"])
     fitted = sorted(

@@ -116,10 +116,16 @@ def test_the_signal_alone_is_the_walk_written_out(horizon):
 
 
 def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
-    """fold_quality of an alpha with two fitted folds and one skipped between, and what it was made from."""
+    """fold_quality of an alpha with two fitted folds and one skipped between, and what it was made from.
+
+    A name that is held dies: its return is known two sessions after it was due.
+    """
     scores, returns = make_market()
+    dies_at, name = 20, int(np.nanargmax(scores[20]))
+    returns[dies_at, name], returns[dies_at + 1 :, name], scores[dies_at + 1 :, name] = -1.0, np.nan, np.nan
     keys = [{"as_of_date": day, "security_id": 7 * name} for day in CALENDAR for name in range(NAMES)]
     ends = [CALENDAR[min(i + LAG + 1, len(CALENDAR) - 1)] for i in range(len(CALENDAR)) for _ in range(NAMES)]
+    ends[dies_at * NAMES + name] = CALENDAR[dies_at + LAG + 3]
     starts = [CALENDAR[10], CALENDAR[50], CALENDAR[70]]
     quality = make_quality(HORIZON, 1).iloc[10:]
     connection = connection_of(
