@@ -127,7 +127,7 @@ def prepare_ml_dataset(panel: pd.DataFrame | pa.Table, experiment: MLExperimentC
         PanelError: a column is missing, timestamps are not UTC, keys are NULL or repeated, values are infinite, or the
             label or a factor cannot be found; says the rule, what was found and the cure.
     """
-    table = panel if isinstance(panel, pa.Table) else pa.Table.from_pandas(panel, preserve_index=False)
+    table = _columns(panel) if isinstance(panel, pa.Table) else pa.Table.from_pandas(panel, preserve_index=False)
     _check_keys(table)
     label = _label(table, experiment.label_col)
     features = _features(table, experiment.feature_cols)
@@ -278,6 +278,17 @@ def export_ml_alpha(
 def metadata_file(out: Path) -> Path:
     """Where the metadata of an exported panel stand."""
     return out.with_name(f"{out.stem}_metadata.json")
+
+
+def _columns(table: pa.Table) -> pa.Table:
+    """The columns of a file as they stand in it.
+
+    pandas writes beside them which were its index, and takes those away again as soon as the table becomes a frame;
+    an index without a name is the number of a row and nothing to learn from.
+    """
+    stored = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    unnamed = [name for name in stored if isinstance(name, str) and re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns([name for name in unnamed if name in table.column_names]).replace_schema_metadata(None)
 
 
 def _check_keys(table: pa.Table) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from kairos import executor
 from kairos.cli import main
-from kairos.cv import MLExperimentConfig, MLModelConfig, date_ics, prepare_ml_dataset, run_time_series_cv
+from kairos.cv import MLExperimentConfig, MLModelConfig, date_ics, prepare_ml_dataset, read_panel, run_time_series_cv
 from kairos.errors import KairosError
 from kairos.families import FAMILIES
 
@@ -240,6 +240,21 @@ def test_a_csv_says_the_same_as_parquet(panel, tmp_path):
         assert main([*words, "--out", str(tmp_path / f"from_{kind}.parquet")]) == 0
     one, other = (pd.read_parquet(tmp_path / f"from_{kind}.parquet") for kind in ("csv", "parquet"))
     pd.testing.assert_frame_equal(one, other, check_dtype=False)
+
+
+def test_keys_in_an_index_are_columns_and_numbers_of_rows_no_factor(panel, tmp_path):
+    """What pandas writes beside the columns: keys as an index, and the row numbers of a frame that was filtered."""
+    keyed, filtered = tmp_path / "keyed.parquet", tmp_path / "filtered.parquet"
+    panel.set_index(["timestamp", "symbol"]).to_parquet(keyed)
+    panel.sample(frac=1, random_state=5).to_parquet(filtered)
+    assert "__index_level_0__" in pq.read_schema(filtered).names
+    for file in (keyed, filtered):
+        found = cv(read_panel(file))
+        assert found["dataset"].features == FACTORS
+        np.testing.assert_allclose(found["predictions_df"]["y_pred"], by_hand(panel), rtol=1e-8, atol=1e-12)
+    pd.concat([panel, panel[:3]]).set_index(["timestamp", "symbol"]).to_parquet(keyed)
+    with pytest.raises(KairosError, match="must stand once; 3 rows repeat one"):
+        cv(read_panel(keyed))
 
 
 def test_labels_and_what_looks_forward_are_no_factors(panel):
