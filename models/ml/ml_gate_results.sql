@@ -76,8 +76,11 @@ metrics as (
         fold_id,
         train_rows,
         n::double as independent_dates,
-        (total / nullif(n, 0)) / sqrt(nullif(greatest(squares - total * total / nullif(n, 0), 0), 0) / (n * (n - 1.0)))
-            as rank_ic_t
+        -- of one date the square and the rounded sum differ by rounding: no deviation, and so no t
+        case
+            when n > 1
+                then (total / n) / sqrt(nullif(greatest(squares - total * total / n, 0), 0) / (n * (n - 1.0)))
+        end as rank_ic_t
 
     from evidence
 
