@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -629,9 +630,10 @@ def _files_view(files: dict[Table, list[Path]], market_dir: Path) -> str:
 def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
     """The files of each table in order of name, and notices about folders and files nobody reads."""
     if not market_dir.is_dir():
+        fault = "is a file" if market_dir.exists() else "does not exist"
         raise MarketError(
-            f"The market's directory {market_dir} does not exist. Set KAIROS_MARKET to a directory with a folder per "
-            f"vendor ({', '.join(VENDORS)}), or write the demo market with `kairos demo`."
+            f"The market's directory {market_dir} {fault}. Set KAIROS_MARKET to a directory with a folder per vendor "
+            f"({', '.join(VENDORS)}), or write the demo market with `kairos demo`."
         )
     files: dict[Table, list[Path]] = {table: [] for table in TABLES}
     notices: list[str] = []
@@ -660,13 +662,22 @@ def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
     for need in sorted({table.serves for table in TABLES} - {""}):
         serving = [table for table in TABLES if table.serves == need]
         if not any(files[table] for table in serving):
-            found = ", ".join(sorted(entry.name for entry in market_dir.iterdir())) or "nothing"
+            found = _listed(_names_in(market_dir)) or "nothing"
             names = " or ".join(f"{table.vendor}/{table.stem}" for table in serving)
             raise MarketError(
                 f"A market needs {need}, and {market_dir} has no file {names} (.parquet or .csv). Found: {found}. Put "
                 "them there, one row per ticker and date."
             )
     return files, notices
+
+
+def _names_in(market_dir: Path) -> list[str]:
+    """What lies in a market: the files of vendors' folders, and other folders and files by name."""
+    names = []
+    for entry in sorted(market_dir.glob("[!.]*")):
+        inside = sorted(entry.glob("[!.]*")) if entry.name in VENDORS else []
+        names += [f"{entry.name}/{path.name}" for path in inside] or [entry.name + "/" * entry.is_dir()]
+    return names
 
 
 def _select_of_nothing(table: Table) -> str:
@@ -681,6 +692,7 @@ def _select_of_file(
 ) -> tuple[str, int]:
     """The select that shows one file, and its number of rows; raises MarketError when it cannot be used."""
     label = str(path.relative_to(market_dir))
+    _refuse_other_formats(label, table, path)
     reader = _reader(path)
     try:
         described = connection.execute(f"describe select * from {reader}").fetchall()
@@ -716,6 +728,53 @@ def _select_of_file(
         f"{error} as _row_error",
     ]
     return "select\n    " + ",\n    ".join(columns + marks) + f"\nfrom {reader}", rows
+
+
+def _refuse_other_formats(label: str, table: Table, path: Path) -> None:
+    """Raise MarketError for a CSV file that is empty, or has no required column and is something else."""
+    with path.open("rb") as file:
+        start = file.read(65536)
+    cure = (
+        "Write it as comma- or semicolon-separated text in UTF-8 whose first line names the columns "
+        f"({_listed([column.name for column in table.columns if column.is_required])})."
+    )
+    if path.suffix.lower() == ".parquet":
+        return
+    if not start.strip():
+        raise MarketError(f"{label} is empty. {cure} Or remove it.")
+    line = re.split("[\r\n]", start.decode(errors="replace"), maxsplit=1)[0]
+    names = [name.lower() for name in _header(line, _delimiter(line))]
+    if not any(column.is_required and column.find(names) for column in table.columns):
+        seems = _other_format(start, line)
+        if seems:
+            raise MarketError(
+                f"{label} has none of the columns of {table.vendor}'s table {table.name}: {seems}. {cure}"
+            )
+
+
+def _other_format(start: bytes, line: str) -> str:
+    """What a file named .csv seems to be by its first bytes and line; empty for a CSV with other columns."""
+    signs = {
+        b"PAR1": "Parquet (name it .parquet)",
+        b"PK\x03\x04": "an Excel workbook or an archive",
+        b"\x1f\x8b": "compressed",
+    }
+    for sign, kind in signs.items():
+        if start.startswith(sign):
+            return f"it seems to be {kind}"
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or start.count(0) > len(start) // 4:
+        return "it seems to be text in UTF-16"
+    text = line.removeprefix("\ufeff").replace("\t", " ")
+    if _plain(text) != text:
+        return "it seems to be no text in UTF-8"
+    if not text.strip():
+        return "its first line is empty"
+    for separator, kind in {"\t": "tabs", "|": "|"}.items():
+        if separator in line:
+            return f"its columns seem to be separated by {kind}"
+    if any(re.fullmatch(r"[-+]?[\d.]+([-/.]\d+)*", value) for value in _header(line, _delimiter(line))):
+        return "its first line seems to be a row, with no header above"
+    return ""
 
 
 def _counts(
@@ -758,7 +817,7 @@ def _refuse_wrong_types(
         ).fetchall()[0][0]
         wrong.append(
             f"{label}: column '{column.name}' should be {WANTED[column.type]} and none of its {given} values is one "
-            f"(example: '{example}', stored as {type_}). {CURES[column.type]}"
+            f"(example: '{_plain(example[:60])}', stored as {type_}). {CURES[column.type]}"
         )
     if wrong:
         raise MarketError("\n".join(wrong))
@@ -836,7 +895,7 @@ def _table(vendor: str, name: str) -> Table:
 
 def _unreadable(label: str, error: duckdb.Error) -> MarketError:
     """The message for a file that DuckDB cannot read."""
-    said = " ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())[:300]
+    said = _plain(" ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())[:300])
     cure = (
         "Write it again as Parquet."
         if label.lower().endswith(".parquet")
@@ -852,12 +911,17 @@ def _reader(path: Path) -> str:
         return f"read_parquet({place})"
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
-    delimiter = ";" if header.count(";") > header.count(",") else ","
+    delimiter = _delimiter(header)
     columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in _header(header, delimiter))
     return (
         f"read_csv({place}, auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"', "
         f"columns={{{columns}}})"
     )
+
+
+def _delimiter(line: str) -> str:
+    """What separates the columns of a CSV with this first line."""
+    return ";" if line.count(";") > line.count(",") else ","
 
 
 def _header(line: str, delimiter: str) -> list[str]:
@@ -915,7 +979,12 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def _plain(text: str) -> str:
+    """The text with a question mark for everything that cannot be printed."""
+    return "".join(sign if sign.isprintable() and sign != "\ufffd" else "?" for sign in text)
+
+
 def _listed(names: list[str]) -> str:
     """'a', 'b' and so on; long lists are cut."""
-    shown = ", ".join(f"'{name}'" for name in names[:12])
+    shown = ", ".join(f"'{_plain(name)}'" for name in names[:12])
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"

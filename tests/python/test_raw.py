@@ -219,6 +219,7 @@ def test_a_missing_directory_says_how_to_set_one(tmp_path):
     assert f"The market's directory {tmp_path / 'nowhere'} does not exist." in said
     assert "Set KAIROS_MARKET" in said
     assert "kairos demo" in said
+    assert "prices.csv is a file. Set KAIROS_MARKET" in refusal(write(tmp_path, "prices.csv", BARS))
 
 
 def test_an_empty_directory_says_what_a_market_needs(tmp_path):
@@ -229,7 +230,12 @@ def test_an_empty_directory_says_what_a_market_needs(tmp_path):
 def test_missing_prices_say_what_was_found(tmp_path):
     write(tmp_path, "yahoo/actions.csv", "ticker,Date,Stock Splits\nA,2020-01-02,2\n")
     assert "A market needs price bars" in refusal(tmp_path)
-    assert "Found: yahoo." in refusal(tmp_path)
+    assert "Found: 'yahoo/actions.csv'." in refusal(tmp_path)
+    write(tmp_path, "yahoo/price_history.csv", BARS)
+    write(tmp_path, "yahoo/prices.csv.gz", b"\x1f\x8b")
+    write(tmp_path, "acme/.hidden", "")
+    found = "'acme/', 'yahoo/actions.csv', 'yahoo/price_history.csv', 'yahoo/prices.csv.gz'."
+    assert f"Found: {found}" in refusal(tmp_path)
 
 
 def test_prices_without_rows_stop(tmp_path):
@@ -330,7 +336,52 @@ def test_an_unreadable_file_is_named(market, file, content):
     write(market, file, content)
     said = refusal(market)
     assert file in said
-    assert "cannot be read" in said or "lacks" in said
+    assert "cannot be read" in said or "is empty" in said
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "seems"),
+    [
+        (BARS.replace(",", "\t").encode(), "its columns seem to be separated by tabs"),
+        (BARS.replace(",", "|").encode(), "its columns seem to be separated by |"),
+        (BARS.removeprefix(PRICES).encode(), "its first line seems to be a row, with no header above"),
+        (b"\n" + BARS.encode(), "its first line is empty"),
+        (BARS.encode("utf-16"), "it seems to be text in UTF-16"),
+        (BARS.encode("utf-16-le"), "it seems to be text in UTF-16"),
+        (b"PK\x03\x04\x14\x00\x06\x00\x08", "it seems to be an Excel workbook or an archive"),
+        (b"PAR1\x15\x04\x15\x10,\x00\n", "it seems to be Parquet (name it .parquet)"),
+        (b"\x1f\x8b\x08\x00,\x03", "it seems to be compressed"),
+        (b"\x93\x01,\x02\x7f\r1,2\n", "it seems to be no text in UTF-8"),
+    ],
+    ids=[
+        "tabs",
+        "bars",
+        "no header",
+        "blank line",
+        "utf-16",
+        "utf-16 without mark",
+        "xlsx",
+        "parquet",
+        "gzip",
+        "binary",
+    ],
+)
+def test_a_file_that_is_no_csv_is_called_what_it_seems_to_be(tmp_path, content, seems):
+    write(tmp_path, "yahoo/prices.csv", content)
+    assert refusal(tmp_path) == (
+        f"yahoo/prices.csv has none of the columns of yahoo's table prices: {seems}. Write it as comma- or "
+        "semicolon-separated text in UTF-8 whose first line names the columns ('ticker', 'Date', 'Open', 'High', "
+        "'Low', 'Close', 'Adj Close', 'Volume')."
+    )
+
+
+def test_other_columns_are_named_and_what_cannot_be_printed_is_not_shown(tmp_path):
+    write(tmp_path, "yahoo/prices.csv", "symbol,day,last\nA,2020-01-02,1\n")
+    assert "lacks 'ticker', 'Date'" in refusal(tmp_path)
+    assert "Its columns are 'symbol', 'day', 'last'. Rename or add what is missing." in refusal(tmp_path)
+    write(tmp_path, "yahoo/prices.csv", b"ticker,Pr\xfcce\x07\nA,1\n")
+    assert "Its columns are 'ticker', 'Pr?ce?'." in refusal(tmp_path)
 
 
 def test_a_truncated_parquet_file_is_named(market):
