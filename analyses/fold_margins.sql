@@ -45,7 +45,7 @@ margins as (
         folds.test_start_date,
         specs.horizon_days,
         test_starts.session_index - train_ends.session_index - specs.horizon_days
-        - {{ setting('entry_lag_sessions') }} as margin_sessions
+        - {{ setting_number('entry_lag_sessions') }} as margin_sessions
 
     from folds
     inner join specs on folds.alpha_name = specs.alpha_name

@@ -3,6 +3,7 @@
 KairosError
 ├── MarketError        a market's files cannot be used
 ├── PanelError         a panel of one's own cannot be used
+├── SettingError       a var or a variable of the environment has a value, or a name, that cannot be
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
 ├── ExecutorError      an executor cannot be used, or its workers die
 ├── RegistryError      a version cannot be promoted or rolled back to
@@ -22,6 +23,10 @@ class MarketError(KairosError):
 
 class PanelError(KairosError):
     """A panel of one's own cannot be used."""
+
+
+class SettingError(KairosError):
+    """A var or a variable of the environment has a value, or a name, that cannot be."""
 
 
 class SpecError(KairosError):

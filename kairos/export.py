@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from kairos import machine
 from kairos.backtest.adhoc import open_warehouse
 from kairos.errors import MarketError, SpecError
-from kairos.settings import setting
+from kairos.settings import setting, setting_number
 
 FOLDER = "exports/ml_alpha_factors"
 KEYS = ("as_of_date", "security_id")
@@ -129,7 +129,7 @@ def _metadata(
         "horizon_days": horizon,
         "universe": setting("member_universe"),
         "freq": "1d",
-        "entry_lag_sessions": int(setting("entry_lag_sessions")),
+        "entry_lag_sessions": setting_number("entry_lag_sessions"),
         "known": "all but fwd_return is known at the close of the timestamp's session",
         "rows": table.num_rows,
         "rows_with_alpha": table.num_rows - table[alpha].null_count,
@@ -159,5 +159,7 @@ def main(args: argparse.Namespace) -> int:
     """Run the command."""
     out, described = export_alpha(machine.warehouse(), args.alpha, args.out or machine.root() / FOLDER, args.horizon)
     print(f"Wrote {out} and {described}")
-    print(f"Your own fit on it: kairos cv --panel {out} --family ridge --entry-lag {setting('entry_lag_sessions')}")
+    print(
+        f"Your own fit on it: kairos cv --panel {out} --family ridge --entry-lag {setting_number('entry_lag_sessions')}"
+    )
     return 0

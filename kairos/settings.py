@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from kairos import machine
+from kairos.errors import SettingError
 
 # the same in C, where the library has it: a tenth of the time
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -17,11 +18,25 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def setting(name: str) -> str:
     """The value of a var as macro setting() gives it: KAIROS__<VAR> in the environment, else dbt_project.yml."""
-    given = os.environ.get(f"KAIROS__{name.upper()}")
-    if given is not None:
+    if given := os.environ.get(f"KAIROS__{name.upper()}", "").strip():
         return given
     project = machine.root() / "dbt_project.yml"
     return str(_vars(project, project.stat().st_mtime_ns)[name])
+
+
+def setting_number(name: str) -> int:
+    """The value of a var that is a whole number, as macro setting_number() gives it.
+
+    Raises:
+        SettingError: it is not a whole number of 0 or more.
+    """
+    given = setting(name)
+    if not (given.isascii() and given.isdigit()):
+        raise SettingError(
+            f"var {name} must be a whole number of 0 or more, got '{given}'. Correct it in dbt_project.yml or unset"
+            f" KAIROS__{name.upper()}."
+        )
+    return int(given)
 
 
 @cache

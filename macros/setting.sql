@@ -1,5 +1,5 @@
-{#- The value of a var, or of KAIROS__<VAR> in the environment, which overrides it for one run.
-    Example: setting('min_cross_section') is 20, or 30 under KAIROS__MIN_CROSS_SECTION=30. -#}
+{#- The value of a var, or of KAIROS__<VAR> in the environment, which overrides it for one run; an empty one is not set.
+    Example: setting('fill') is next_close, or next_open under KAIROS__FILL=next_open. -#}
 {% macro setting(name) -%}
-    {{ return(env_var('KAIROS__' ~ name | upper, var(name) | string)) }}
+    {{ return(env_var('KAIROS__' ~ name | upper, '') | string | trim or var(name) | string) }}
 {%- endmacro %}

@@ -146,13 +146,13 @@ ITEMS = (
         "companies below 1 million USD a day",
         "select count(*) from (select ticker from bars group by ticker having median(dollars) < 1e6)",
         "int_universe",
-        "prices.adv_20 >= {{ setting('universe_min_adv_usd') }}",
+        "prices.adv_20 >= {{ setting_number('universe_min_adv_usd', is_whole=false) }}",
     ),
     Item(
         "companies above 50 million USD a day",
         "select count(*) from (select ticker from bars group by ticker having median(dollars) > 5e7)",
         "int_universe",
-        "prices.adv_20 >= {{ setting('universe_min_adv_usd') }}",
+        "prices.adv_20 >= {{ setting_number('universe_min_adv_usd', is_whole=false) }}",
     ),
     Item(
         "companies whose fiscal year does not end in December",

@@ -20,7 +20,7 @@ import duckdb
 from kairos.errors import ProofError
 from kairos.raw import SUFFIXES, TABLES, Table
 from kairos.sessions import closes
-from kairos.settings import setting
+from kairos.settings import setting, setting_number
 
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
 
@@ -131,7 +131,7 @@ def _snapshots(cut: datetime.date) -> tuple[str, dict[str, str]]:
 def _settlements(cut: datetime.date) -> tuple[str, dict[str, str]]:
     """Short interest with only a settlement date, taken as known some sessions later (of the last session up to it)."""
     calendar = list(closes())
-    sessions = int(setting("short_interest_known_after_sessions"))
+    sessions = setting_number("short_interest_known_after_sessions")
     # what settled before the limit is known by the cut
     limit = calendar[max(calendar.index(cut) - sessions + (_day_sign() == "<="), 0)]
     return f"{_date('settlementDate')} < date '{limit}'", {}
@@ -139,7 +139,7 @@ def _settlements(cut: datetime.date) -> tuple[str, dict[str, str]]:
 
 def _holdings(cut: datetime.date) -> tuple[str, dict[str, str]]:
     """Holdings with only a quarter's end, taken as known some days later."""
-    return f"{_date('calendardate')} + {int(setting('holdings_known_after_days'))} {_day_sign()} date '{cut}'", {}
+    return f"{_date('calendardate')} + {setting_number('holdings_known_after_days')} {_day_sign()} date '{cut}'", {}
 
 
 def _archives(cut: datetime.date) -> tuple[str, dict[str, str]]:

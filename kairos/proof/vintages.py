@@ -20,7 +20,7 @@ import numpy as np
 
 from kairos.errors import MarketError
 from kairos.proof.build import Builder
-from kairos.settings import setting
+from kairos.settings import setting, setting_number
 from kairos.statistics import newey_west_error
 
 STATEMENTS = {"income": "income_statements", "balance": "balance_sheets", "cashflow": "cash_flow_statements"}
@@ -93,7 +93,7 @@ def information(con: duckdb.DuckDBPyConnection) -> list[tuple]:
                 from ({_paired(feature)}) join a.labels.lbl_fwd_ret using (security_id, as_of_date)
                 where x + y is not null and fwd_ret_{HORIZON}d is not null)
             select corr(rx, rr), corr(ry, rr) from ranked group by as_of_date
-            having count(*) >= {setting("min_cross_section")} order by as_of_date"""
+            having count(*) >= {setting_number("min_cross_section")} order by as_of_date"""
         ).fetchall()
         pairs = np.array([pair for pair in ics if None not in pair], dtype=float)
         if len(pairs) > HORIZON:
@@ -124,8 +124,8 @@ def _paired(feature: str) -> str:
         from a.features.feat_fundamental as a join b.features.feat_fundamental as b using (as_of_date, security_id)
         join a.intermediate.int_universe as u using (as_of_date, security_id)
         where u.is_member and security_id in (select {one}) and security_id in (select {other})
-        qualify count(x) over (partition by as_of_date) >= {setting("min_cross_section")}
-            and count(y) over (partition by as_of_date) >= {setting("min_cross_section")}"""
+        qualify count(x) over (partition by as_of_date) >= {setting_number("min_cross_section")}
+            and count(y) over (partition by as_of_date) >= {setting_number("min_cross_section")}"""
 
 
 def page(market: Path, vintages: dict[str, Path], work: Path) -> str:

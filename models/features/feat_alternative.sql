@@ -6,8 +6,8 @@
     name its insider features are NULL, and 0 only where a file that goes on has nothing of it. Sums over a date are
     exact decimals of values brought to [0, 1] by the date's limits, so that no bit depends on their order. -#}
 
-{%- set short_interest_days = setting('short_interest_staleness_days') | int %}
-{%- set holdings_days = setting('holdings_staleness_days') | int %}
+{%- set short_interest_days = setting_number('short_interest_staleness_days') %}
+{%- set holdings_days = setting_number('holdings_staleness_days') %}
 {%- set nets = ['insider_net_count_90d', 'insider_net_shares_90d', 'insider_net_value_90d'] %}
 
 with

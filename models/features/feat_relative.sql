@@ -99,7 +99,7 @@ medians as (
         as_of_date,
         sector,
         {%- for x in valuations %}
-        case when count({{ x }}) >= {{ setting('min_sector_names') }} then median({{ x }}) end as {{ x }}
+        case when count({{ x }}) >= {{ setting_number('min_sector_names') }} then median({{ x }}) end as {{ x }}
         {%- if not loop.last %},{% endif %}
         {%- endfor %}
 

@@ -5,7 +5,7 @@
     Grain: one row per (as_of_date, security_id), the rows of int_prices. A view. The words: seed
     fundamental_null_reason_words. -#}
 
-{%- set staleness_days = setting('fundamentals_staleness_days') | int -%}
+{%- set staleness_days = setting_number('fundamentals_staleness_days') -%}
 {#- the statements a feature needs, and the number of int_fundamental_events whose absence stands for its own -#}
 {%- set valuations = {
     'earnings_yield': (['income'], ['net_income_ttm']),
@@ -121,7 +121,7 @@ sectors as (
         sector,
         {%- for feature in valuations %}
         case
-            when count(*) filter (where {{ feature }} is null) < {{ setting('min_sector_names') }}
+            when count(*) filter (where {{ feature }} is null) < {{ setting_number('min_sector_names') }}
                 then 'few_in_sector'
         end as {{ feature }}
         {%- if not loop.last %},{% endif %}

@@ -5,7 +5,7 @@
     Market value = as-traded close x shares on the basis of the day. Where no splits are delivered (close_unadjusted is
     NULL) the bases of prices and counts are taken as one, and the row is flagged. -#}
 
-{%- set staleness_days = setting('fundamentals_staleness_days') | int -%}
+{%- set staleness_days = setting_number('fundamentals_staleness_days') -%}
 {#- the statements whose age counts for each number; a count may come from any of them and has an age of its own -#}
 {%- set rests_on = dict({
     'revenue_ttm': ['income'],

@@ -9,7 +9,7 @@
     stg_<vendor>__insider_transactions. -#}
 
 {%- set window_days = 90 %}
-{%- set fresh_days = setting('insider_file_fresh_days') | int %}
+{%- set fresh_days = setting_number('insider_file_fresh_days') %}
 {%- set sums = [
     'net_count', 'shares_bought', 'shares_net', 'value_bought', 'value_net', 'unpriced_bought', 'unpriced',
 ] %}

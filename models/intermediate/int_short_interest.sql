@@ -7,7 +7,7 @@
     Grain: one row per security, settlement_date and version (the newest version is the largest). Source: the
     vendors of var short_interest_vendors. -#}
 
-{%- set staleness_days = setting('short_interest_staleness_days') | int %}
+{%- set staleness_days = setting_number('short_interest_staleness_days') %}
 
 with
 

@@ -34,9 +34,11 @@ judged as (
         coalesce(named.is_in_universe, false) as is_in_universe,
         not prices.is_stale and prices.volume_shares > 0 as is_fresh,
         prices.close_unadjusted is not null as is_price_known,
-        coalesce(prices.close_unadjusted >= {{ setting('universe_min_price_usd') }}, true) as is_price_high_enough,
-        coalesce(prices.adv_20 >= {{ setting('universe_min_adv_usd') }}, false) as is_liquid,
-        prices.bars_in_history >= {{ setting('universe_min_history_sessions') }} as has_history,
+        coalesce(
+            prices.close_unadjusted >= {{ setting_number('universe_min_price_usd', is_whole=false) }}, true
+        ) as is_price_high_enough,
+        coalesce(prices.adv_20 >= {{ setting_number('universe_min_adv_usd', is_whole=false) }}, false) as is_liquid,
+        prices.bars_in_history >= {{ setting_number('universe_min_history_sessions') }} as has_history,
         prices.adv_20
 
     from prices

@@ -12,7 +12,7 @@
     Nearly all rows are settled by leads over storage order: row_in_run grows by exactly k over k rows only inside one
     unbroken run. The few others (ends of runs, stale exits) are settled by a join, which is why the table is sorted
     again at its end. -#}
-{%- set lag = setting('entry_lag_sessions') | int -%}
+{%- set lag = setting_number('entry_lag_sessions') -%}
 {%- set horizons = var('label_horizons') -%}
 
 with

@@ -5,7 +5,7 @@
     change the labels of all other names after they were learned from.
     quantile_cont and count do not depend on the order of rows, so the bits do not either. The join by date loses the
     order of storage, hence the sort at the end. -#}
-{%- set lag = setting('entry_lag_sessions') | int -%}
+{%- set lag = setting_number('entry_lag_sessions') -%}
 {%- set horizons = var('label_horizons') -%}
 
 with
@@ -59,7 +59,7 @@ medians as (
         as_of_date,
         {%- for h in horizons %}
         case
-            when count(fwd_ret_{{ h }}d) >= {{ setting('min_cross_section') }}
+            when count(fwd_ret_{{ h }}d) >= {{ setting_number('min_cross_section') }}
                 then quantile_cont(fwd_ret_{{ h }}d, 0.5)
         end as median_{{ h }}d
         {%- if not loop.last %},{% endif %}

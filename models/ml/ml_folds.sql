@@ -4,6 +4,8 @@
     Boundaries count forward by months from var folds_start_date, so that a new day of data never moves a fold, and
     nothing here looks past a fold's test start: a label that is not settled by then counts as not there. -#}
 
+{%- set lag = setting_number('entry_lag_sessions') %}
+
 with
 
 specs as (
@@ -92,7 +94,7 @@ folds as (
         tests.first_session_index as test_start_index,
         next_sessions.previous_session_date as test_end_date,
         deadlines.session_date as labels_settled_before_date,
-        tests.first_session_index - {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index,
+        tests.first_session_index - {{ lag }} - bounds.horizon_days as purge_from_index,
         purge_from_index - bounds.embargo_sessions as train_before_index
     from bounds
     inner join months as tests on bounds.test_month = tests.month_start
@@ -185,7 +187,7 @@ calibrations as (
         slices.fold_id,
         slices.calibration_start_index,
         sessions.session_date as calibration_start_date,
-        slices.calibration_start_index - {{ setting('entry_lag_sessions') }} - slices.horizon_days as base_before_index
+        slices.calibration_start_index - {{ lag }} - slices.horizon_days as base_before_index
     from slices
     inner join sessions on slices.calibration_start_index = sessions.session_index
 

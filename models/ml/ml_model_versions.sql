@@ -138,8 +138,8 @@ select
 
     ---------- age
     date_diff('day', fits.train_end_date, market.last_date) as age_days,
-    coalesce(served.is_active and age_days > {{ setting('model_staleness_days') | int }}, false) as is_stale,
-    coalesce(served.is_active and age_days >= {{ setting('retrain_interval_days') | int }}, false) as is_retrain_due
+    coalesce(served.is_active and age_days > {{ setting_number('model_staleness_days') }}, false) as is_stale,
+    coalesce(served.is_active and age_days >= {{ setting_number('retrain_interval_days') }}, false) as is_retrain_due
 
 from versions
 cross join market

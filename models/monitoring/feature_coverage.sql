@@ -5,12 +5,12 @@
     by definition. Counts and ages first, one pass each, then turned into rows: the pivot sees dates, not securities. -#}
 
 {%- set limits = {
-    'income': setting('fundamentals_staleness_days') | int,
-    'balance': setting('fundamentals_staleness_days') | int,
-    'cashflow': setting('fundamentals_staleness_days') | int,
-    'shares': setting('fundamentals_staleness_days') | int,
-    'short_interest': setting('short_interest_staleness_days') | int,
-    'holdings': setting('holdings_staleness_days') | int,
+    'income': setting_number('fundamentals_staleness_days'),
+    'balance': setting_number('fundamentals_staleness_days'),
+    'cashflow': setting_number('fundamentals_staleness_days'),
+    'shares': setting_number('fundamentals_staleness_days'),
+    'short_interest': setting_number('short_interest_staleness_days'),
+    'holdings': setting_number('holdings_staleness_days'),
 } -%}
 {#- when a part is known, and when one with an age is too old; insiders are when their file no longer goes on -#}
 {%- set is_known = {

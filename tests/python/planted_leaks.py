@@ -54,7 +54,7 @@ class Leak:
 
 
 NO_PURGE = (
-    (FOLDS, "- {{ setting('entry_lag_sessions') }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
+    (FOLDS, "- {{ lag }} - bounds.horizon_days as purge_from_index", "as purge_from_index"),
     (FOLDS, "tests.first_session_index - bounds.embargo_sessions =", "tests.first_session_index + 30 ="),
 )
 LATER_EVENTS = (
@@ -113,7 +113,7 @@ LEAKS = (
         (
             (
                 f"{STAGING}/finra/stg_finra__checked_short_interest.sql",
-                "setting('short_interest_known_after_sessions') | int",
+                "setting_number('short_interest_known_after_sessions')",
                 "0",
             ),
         ),
@@ -137,7 +137,7 @@ LEAKS = (
         (
             (
                 f"{STAGING}/sharadar/stg_sharadar__checked_institutional_holdings.sql",
-                "(setting('holdings_known_after_days') | int)",
+                "setting_number('holdings_known_after_days')",
                 "0",
             ),
         ),

@@ -27,7 +27,7 @@ sessions as (
 
     select
         session_date,
-        lead(session_date, {{ setting('short_interest_known_after_sessions') | int }}) over (
+        lead(session_date, {{ setting_number('short_interest_known_after_sessions') }}) over (
             order by session_date
         ) as published_date
 

@@ -24,7 +24,7 @@ judged as (
 
     select
         *,
-        {{ known_at('period_end_date + ' ~ (setting('holdings_known_after_days') | int)) }} as known_at,
+        {{ known_at('period_end_date + ' ~ setting_number('holdings_known_after_days')) }} as known_at,
         case
             when row_error is not null then 'unreadable_value'
             when ticker is null or period_end_date is null then 'null_key'
