@@ -26,7 +26,7 @@ BROKEN = {  # (ticker, date, bar): reason
     ("TORN", "2020-01-03", ("10", "11", "9", "10.7", "10.4", "1000")): "conflicting_duplicate",
     ("EARLY", "2035-12-31", tuple(GOOD)): "in_the_future",
 }
-# files beside the bars: (columns, rows, refused as (reason, key)); the first row of each is sound
+# files beside the bars: (columns, rows, refused as (reason, key))
 BESIDE = {
     "yahoo/actions.csv": (
         "ticker,Date,Dividends,Stock Splits",
@@ -39,6 +39,9 @@ BESIDE = {
             "FINE,2019,Q2,2019-06-30,2019-08-01,2019-05-01,5",
             "FINE,2019,Q3,2019-09-30,2035-12-31,,5",
             "FINE,2019,Q4,2019-12-31,2020-02-03,,-5",
+            "ABSENT,2019,Q2,2019-06-30,2019-08-01,,5",
+            "CLASS.B,2019,Q2,2019-06-30,2019-08-01,,5",
+            "CLASS.B,2019,Q1,2019-03-31,2019-05-01,,5",
         ],
         [("in_the_future", "FINE 2019 Q3 2019-09-30"), ("negative_shares", "FINE 2019 Q4 2019-12-31")],
     ),
@@ -76,6 +79,7 @@ BESIDE = {
             "FINE,2012-04-02,2014-05-05",
             "FINE,2019-01-02,2035-12-31",
             "BLANK,2035-12-31,",
+            "CLASS.B,2001-01-02,",
             "ZER.O,2001-01-02,",
             "ZER-O,2005-01-03,2006-01-03",
         ],
@@ -106,13 +110,14 @@ def test_broken_rows_are_refused_by_reason_and_the_rest_is_built(builder, tmp_pa
         days = [row["session_date"] for row in csv.DictReader(file) if row["session_date"].startswith("2020-01")]
     tickers = sorted({ticker for ticker, _, _ in BROKEN if ticker and ticker != "TWICE"})
     lines = [[ticker, day, *GOOD] for ticker in tickers for day in days if day != "2020-01-03"]
-    lines += [[ticker, day, *GOOD] for ticker in ("FINE", "TWICE") for day in days]
+    lines += [[ticker, day, *GOOD] for ticker in ("FINE", "TWICE", "CLASS-B") for day in days]
     lines += [[ticker, day, *bar] for ticker, day, bar in BROKEN]
     market = write_bars(tmp_path / "market", lines)
     for file, (columns, rows, _) in BESIDE.items():
         (market / file).parent.mkdir(exist_ok=True)
         (market / file).write_text("\n".join([columns, *rows]) + "\n")
-    warehouse = builder.build(market, tmp_path / "built", ["+int_prices", "+int_quarantine"])
+    models = ["+int_prices", "+int_quarantine", "+unpriced_tickers"]
+    warehouse = builder.build(market, tmp_path / "built", models)
     refused = query(warehouse, "select reason, key, file from intermediate.int_quarantine order by all")
     expected = sorted(
         [
@@ -129,6 +134,11 @@ def test_broken_rows_are_refused_by_reason_and_the_rest_is_built(builder, tmp_pa
         warehouse,
         "select ticker from intermediate.int_prices where as_of_date = date '2020-01-03' and is_stale order by 1",
     )
+    # a membership finds its share class in either spelling, a statement does not
+    assert query(warehouse, "from monitoring.unpriced_tickers order by file") == [
+        ("simfin/us-income-quarterly.csv", 3, 2, 3, 1, "CLASS.B", "CLASS-B"),
+        ("sp500/membership.csv", 5, 2, 2, 0, "ZER-O", None),
+    ]
     # of that day no good bar is left but those of FINE and TWICE
     assert [ticker for (ticker,) in stale] == tickers
 

@@ -226,12 +226,16 @@ def test_a_selected_build_reports_refused_rows_and_does_not_publish(house, tmp_p
         twice = f"(select * replace ((low * 1.0001)::varchar as close) from {bars} limit 1 offset 700)"
         connection.execute(f"copy (from {text} union all by name {twice}) to '{market}/sharadar/SEP.csv' (header)")
     (market / "sharadar" / "SEP.parquet").unlink()
+    (market / "sp500").mkdir()
+    (market / "sp500" / "membership.csv").write_text("ticker,start_date,end_date\nNO.NE,2001-01-02,\n")
     models = ("--resource-type", "seed", "--resource-type", "model")
     before = (house.published / "current").resolve()
-    done = house.dbt("build", "-s", "+int_quarantine", *models, KAIROS_MARKET=str(market))
+    done = house.dbt("build", "-s", "+int_quarantine", "unpriced_tickers", *models, KAIROS_MARKET=str(market))
     assert "Refused 1 row of sharadar/SEP.csv: a cell is not of its column's type" in done.stdout
     assert "close='n/a' is not a number. Cure: write plain numbers" in done.stdout
     assert "Refused 2 rows of sharadar/SEP.csv: rows with one key disagree" in done.stdout
+    unpriced = "1 of 1 tickers of sp500/membership.csv have no price bars, rows not used: 1, e.g. NO.NE."
+    assert unpriced in done.stdout
     assert "Not published: a selected build" in done.stdout
     assert (house.published / "current").resolve() == before
 
