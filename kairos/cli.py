@@ -16,7 +16,7 @@ import duckdb
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
-from kairos.publish import locked_message, publish
+from kairos.publish import declared_marts, locked_message, publish, refuse_what_failed
 from kairos.raw import raw_statements
 
 DEMO = "market/demo"
@@ -192,7 +192,8 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    version = publish(machine.warehouse(), machine.published_dir())
+    refuse_what_failed(machine.target_dir())
+    version = publish(machine.warehouse(), machine.published_dir(), declared_marts(machine.root()))
     print(f"Published {version}; {machine.published_dir() / 'current'} points to it")
     return 0
 

@@ -5,12 +5,17 @@ KairosError
 ├── PanelError         a panel of one's own cannot be used
 ├── SettingError       a var or a variable of the environment has a value, or a name, that cannot be
 ├── SpecError          a row of a seed (alpha, strategy, parameter) does not fit
+├── RuinError          a strategy has lost all its equity
 ├── ExecutorError      an executor cannot be used, or its workers die
 ├── RegistryError      a version cannot be promoted or rolled back to
 ├── StateError         the append-only state cannot be read or written
 ├── PublishError       the marts could not be published
 └── ProofError         the lookahead proof could not be carried out
 """
+
+from __future__ import annotations
+
+import datetime
 
 
 class KairosError(Exception):
@@ -31,6 +36,14 @@ class SettingError(KairosError):
 
 class SpecError(KairosError):
     """A row of a seed does not fit."""
+
+
+class RuinError(KairosError):
+    """A strategy has lost all its equity: first and last of its sessions, and how many."""
+
+    def __init__(self, message: str, first: datetime.date, last: datetime.date, sessions: int):
+        super().__init__(message)
+        self.first, self.last, self.sessions = first, last, sessions
 
 
 class ExecutorError(KairosError):

@@ -11,8 +11,10 @@ holds the warehouse, so cursors of its own connection do the work) and `kairos p
 from __future__ import annotations
 
 import datetime
+import json
 import secrets
 import shutil
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,11 +110,37 @@ def make_current(version: Path) -> list[str]:
     return [d.name for d in old]
 
 
-def publish(warehouse: Path, published: Path) -> Path:
+def declared_marts(project: Path) -> list[str]:
+    """Names of the marts that the project has: its files below models/marts."""
+    return sorted(file.stem for file in (project / "models" / "marts").glob("**/*.sql"))
+
+
+def refuse_what_failed(target: Path) -> None:
+    """Raise PublishError when the last build did not pass: its marts may be of two builds.
+
+    target: dbt's target folder; without results there is nothing to refuse.
+    """
+    file = target / "run_results.json"
+    if not file.exists():
+        return
+    results = json.loads(file.read_text())
+    failed = [row["unique_id"] for row in results["results"] if row["status"] in ("error", "fail", "skipped")]
+    if results["args"].get("which") == "build" and failed:
+        raise PublishError(
+            f"The last build did not pass: {len(failed)} of {len(results['results'])} nodes failed or were skipped,"
+            f" {failed[0]} among them, so marts of two builds would stand side by side. Build until it passes; a whole"
+            " build publishes by itself."
+        )
+
+
+def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> Path:
     """Publish every relation of schema marts of a warehouse nobody is writing.
 
+    Args:
+        declared: marts that must be there, for a version is all of them.
+
     Raises:
-        PublishError: no warehouse, one that another process is writing, or one without marts.
+        PublishError: no warehouse, one that another process is writing, or one without marts or some of them.
     """
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run `make build`, or set KAIROS_DB to yours.")
@@ -127,7 +155,13 @@ def publish(warehouse: Path, published: Path) -> Path:
             " and table_schema = 'marts'"
             " and table_name not like '%\\_\\_dbt\\_%' escape '\\'"
         ).fetchall()
-        return release(connection, published, [name for (name,) in rows])
+        marts = [name for (name,) in rows]
+        if missing := sorted(set(declared) - set(marts)):
+            raise PublishError(
+                f"{warehouse} lacks {len(missing)} of {len(declared)} marts, {missing[0]} among them, and a version is"
+                " all of them. Run `make build`."
+            )
+        return release(connection, published, marts)
 
 
 def locked_message(path: Path, error: Exception) -> str:

@@ -7,9 +7,10 @@ replaced by one row; everything upstream of them comes from the warehouse.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,19 @@ import duckdb
 import pyarrow as pa
 
 from kairos import machine
-from kairos.backtest.parameters import ALIASES, PARAMETERS, SETTINGS, check_settings, check_strategy, check_value
+from kairos.backtest.parameters import (
+    ALIASES,
+    PARAMETERS,
+    SETTINGS,
+    check_settings,
+    check_strategy,
+    check_value,
+    configuration,
+    configuration_key,
+)
+from kairos.backtest.trials import append_trials, trial
 from kairos.backtest.walks import summarise, walk_strategies
-from kairos.errors import KairosError, MarketError, SpecError
+from kairos.errors import KairosError, MarketError, RuinError, SpecError
 from kairos.publish import locked_message
 from kairos.settings import setting
 
@@ -29,10 +40,13 @@ BEFORE_THE_WALK = ("pf_rebalances", "pf_candidates", "pf_weights__*", "pf_target
 AFTER_THE_WALK = ("pf_backtest_days", "pf_holdings", "pf_trades", "pf_orders", "pf_positions")
 SUMMARY = "pf_backtests"
 
-# Features a strategy may measure volatility and volume by: those that pf_candidates reads.
+# Features a strategy may measure volatility or volume by: of those that pf_candidates reads, the ones in their unit.
 MEASURES = """
-select column_name from (describe features.features) where regexp_matches(column_name, '(^|_)(vol|adv)_')
+select feature_name
+from seeds.feature_registry
+where regexp_matches(feature_name, '(^|_)(vol|adv)_') and unit = $unit
 """
+UNITS = {"vol_column": "annual_volatility", "adv_column": "usd"}
 RELATION = re.compile(r'"[^"]+"\."([^"]+)"\."([^"]+)"')
 
 
@@ -74,6 +88,18 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@contextlib.contextmanager
+def finished(warehouse: Path) -> Iterator[None]:
+    """What a warehouse lacks because its build stopped before is a MarketError, with the cure."""
+    try:
+        yield
+    except duckdb.CatalogException as error:
+        raise MarketError(
+            f"{warehouse}: its last build did not get as far as this needs ({str(error).splitlines()[0]})."
+            " Run make build until it passes."
+        ) from error
+
+
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
     """Overrides from words 'key=value' as the command line has them; aliases alpha and rule are known.
 
@@ -86,6 +112,8 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         name = ALIASES.get(name.strip(), name.strip())
         if not separator or not value.strip():
             raise SpecError(f"--set {pair!r}: write key=value, for example --set top_n=50 target_vol=0.2.")
+        if name in overrides:
+            raise SpecError(f"--set {pair!r}: {name} is given twice; one run has one value of each.")
         overrides[name] = check_value(name, value.strip(), f"--set {pair}")
     return overrides
 
@@ -103,7 +131,8 @@ def _check_names(row: Mapping[str, Any], known: Mapping[str, Sequence[str]]) -> 
     """Every name a configuration gives must be one the warehouse has."""
     for name, names in known.items():
         if row[name] not in names:
-            raise SpecError(f"{name}={row[name]!r} is not in this warehouse; known: {', '.join(sorted(names))}.")
+            have = ", ".join(sorted(names)) or "none (this market is too short or too small for any)"
+            raise SpecError(f"{name}={row[name]!r} is not in this warehouse; known: {have}.")
 
 
 def _compiled(folder: Path, pattern: str) -> dict[str, str]:
@@ -165,7 +194,10 @@ def backtest(
     seed = connection.sql("from seeds.strategies limit 0").to_arrow_table().schema
     delistings = connection.sql("from intermediate.int_securities where is_delisted").to_arrow_table()
     costs = connection.sql("from seeds.costs").to_arrow_table()
-    measures = connection.sql(MEASURES).to_arrow_table()["column_name"].to_pylist()
+    measures = {
+        parameter: [name for (name,) in connection.execute(MEASURES, {"unit": unit}).fetchall()]
+        for parameter, unit in UNITS.items()
+    }
     connection.execute("create schema memory.portfolio")
     connection.execute("use memory.portfolio")
 
@@ -185,9 +217,17 @@ def backtest(
     run(*VIEWS)
     alphas = [name for (name,) in connection.sql("select distinct alpha_name from pf_alpha_scores").fetchall()]
     rules = [name.partition("__")[2] for name in models if name.startswith("pf_weights__")]
-    known = {"alpha_name": alphas, "portfolio_rule": rules, "vol_column": measures, "adv_column": measures}
-    _check_names(row, known)
+    _check_names(row, {"alpha_name": alphas, "portfolio_rule": rules, **measures})
     run(*BEFORE_THE_WALK)
+    decisions = [day for (day,) in connection.sql("select as_of_date from pf_rebalances order by all").fetchall()]
+    if decisions and not any((start or day) <= day <= (end or day) for day in decisions):
+        before = [day for day in decisions if start and day < start]
+        after = [day for day in decisions if end and day > end]
+        near = " and ".join(str(day) for day in (*before[-1:], *after[:1]))
+        raise SpecError(
+            f"{strategy!r} decides on every {row['rebalance_every']}. session, and none of them lies between"
+            f" {start or 'the beginning'} and {end or 'the end'}; the nearest: {near}."
+        )
     if start:
         for name in ("pf_target_weights", "pf_rebalances"):
             connection.execute(f"delete from {name} where as_of_date < $start", {"start": start})
@@ -200,21 +240,24 @@ def backtest(
         ).fetchall()[0]
         raise SpecError(
             f"No decision of {strategy!r} between {start or 'the beginning'} and {end or 'the end'}:"
-            f" {row['alpha_name']} has scores from {first} to {last}. If the period lies within, no name was eligible:"
-            " lower min_adv_usd."
+            f" {row['alpha_name']} has scores from {first} to {last}, but no name was eligible: lower min_adv_usd."
         )
     bars = "from pf_tape semi join pf_target_weights using (security_id)"
     if end:
         bars += f" where as_of_date <= date '{end}'"
-    walks = walk_strategies(
-        strategies=strategies,
-        target_weights=connection.sql("from pf_target_weights").to_arrow_table(),
-        bars=connection.sql(bars).to_arrow_table(),
-        delistings=delistings,
-        benchmarks=connection.sql("from pf_benchmarks").to_arrow_table(),
-        costs=costs,
-        settings=settings,
-    )
+    try:
+        walks = walk_strategies(
+            strategies=strategies,
+            target_weights=connection.sql("from pf_target_weights").to_arrow_table(),
+            bars=connection.sql(bars).to_arrow_table(),
+            delistings=delistings,
+            benchmarks=connection.sql("from pf_benchmarks").to_arrow_table(),
+            costs=costs,
+            settings=settings,
+        )
+    except RuinError as ruin:
+        _record_ruin(ruin, row, settings, state)
+        raise
     keep("pf_backtest_walks", walks)
     run(*AFTER_THE_WALK)
     summaries = summarise(
@@ -228,6 +271,14 @@ def backtest(
     run(SUMMARY)
     summary = connection.sql("from pf_backtests").to_arrow_table().to_pylist()[0]
     return Backtest(summary, connection, {**row, **settings})
+
+
+def _record_ruin(ruin: RuinError, strategy: Mapping[str, Any], settings: Mapping[str, Any], state: Path) -> None:
+    """A try that lost everything is a try: it goes into the ledger like those that did better."""
+    outcome = {"annual_return": -1.0, "annual_vol": None, "sharpe": None, "max_drawdown": -1.0}
+    period = {"start_date": ruin.first, "end_date": ruin.last, "sessions": ruin.sessions}
+    key = configuration_key(strategy, settings)
+    append_trials(state, [trial(key, configuration(strategy, settings), period | outcome)])
 
 
 def describe(result: Backtest, overrides: Mapping[str, Any]) -> str:
@@ -297,15 +348,16 @@ def main(args: argparse.Namespace) -> int:
     overrides = parse_overrides(args.set)
     if args.start and args.end and args.start > args.end:
         raise KairosError(f"--start {args.start} is after --end {args.end}.")
-    result = backtest(
-        machine.warehouse(),
-        args.strategy,
-        overrides,
-        args.start,
-        args.end,
-        settings=project_settings(),
-        state=machine.state_dir(),
-        target=machine.target_dir(),
-    )
+    with finished(machine.warehouse()):
+        result = backtest(
+            machine.warehouse(),
+            args.strategy,
+            overrides,
+            args.start,
+            args.end,
+            settings=project_settings(),
+            state=machine.state_dir(),
+            target=machine.target_dir(),
+        )
     print(describe(result, overrides))
     return 0

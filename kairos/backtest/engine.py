@@ -29,7 +29,7 @@ import numpy as np
 
 from kairos.backtest.costs import SESSIONS_PER_YEAR, Costs
 from kairos.backtest.tape import Tape
-from kairos.errors import KairosError
+from kairos.errors import RuinError
 
 VOL_WINDOW = 63
 # Differences of weights below this are no trade.
@@ -273,9 +273,13 @@ class _Book:
         self.long = _total(np.maximum(value, 0.0)) if self.short else _total(value)
         self.equity = self.cash + (self.long - self.short)
         if not self.equity > 0:
-            raise KairosError(
-                f"Strategy {self.strategy['strategy']!r} has lost all its equity on {self.tape.dates[self.day]}"
-                f" ({self.equity:.2f} USD). Lower its max_gross or target_vol in seeds/strategies.csv."
+            first, last = (self.tape.dates[day].item() for day in (self.out.first, self.day))
+            raise RuinError(
+                f"Strategy {self.strategy['strategy']!r} has lost all its equity on {last} ({self.equity:.2f} USD)."
+                " Lower its max_gross or target_vol (seeds/strategies.csv, or --set).",
+                first,
+                last,
+                self.day - self.out.first + 1,
             )
         self.was_invested = self.was_invested or len(self.held) > 0
         for fill in self.fills:
@@ -357,7 +361,7 @@ def walk(
         cash.
 
     Raises:
-        KairosError: the equity is gone.
+        RuinError: the equity is gone.
     """
     if not targets:
         raise ValueError(f"strategy {strategy['strategy']!r} decides nothing: the walk needs at least one target")

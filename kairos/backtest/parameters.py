@@ -110,8 +110,12 @@ def check_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: check_value(name, settings[name], f"var {name}") for name in SETTINGS}
 
 
+def configuration(strategy: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides what a strategy trades: its parameters and the settings of the run."""
+    return {name: strategy[name] for name in PARAMETERS} | {name: settings[name] for name in SETTINGS}
+
+
 def configuration_key(strategy: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     """32 hex digits that two configurations share when they trade the same: names and descriptions do not count."""
-    content = {name: strategy[name] for name in PARAMETERS} | {name: settings[name] for name in SETTINGS}
-    text = json.dumps(content, sort_keys=True)
+    text = json.dumps(configuration(strategy, settings), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from kairos.backtest import metrics
 from kairos.backtest.costs import SESSIONS_PER_YEAR, Costs
 from kairos.backtest.engine import REASONS, Walk, walk
-from kairos.backtest.parameters import PARAMETERS, SETTINGS, check_settings, check_strategy, configuration_key
+from kairos.backtest.parameters import check_settings, check_strategy, configuration, configuration_key
 from kairos.backtest.schemas import DAY, PARTS, SUMMARIES, WALKS
 from kairos.backtest.tape import Tape, make_tape
 from kairos.backtest.trials import append_trials, read_trials, trial
@@ -46,7 +46,7 @@ def walk_strategies(
 
     Raises:
         SpecError: a parameter, setting or cost does not fit.
-        KairosError: a strategy has lost its equity.
+        RuinError: a strategy has lost its equity.
     """
     settings = check_settings(settings)
     rates = Costs.of_seed(costs.to_pylist(), settings["financing_bps"])
@@ -147,9 +147,8 @@ def summarise(
         strategy = check_strategy(row)
         key = configuration_key(strategy, settings)
         summary = {"strategy": strategy["strategy"], "configuration_key": key} | summary_of(mine, gains)
-        parameters = {name: strategy[name] for name in PARAMETERS} | {name: settings[name] for name in SETTINGS}
         rows.append(summary)
-        trials.append(trial(key, parameters, summary))
+        trials.append(trial(key, configuration(strategy, settings), summary))
     append_trials(state, trials)
     n_trials = len(set(read_trials(state)["configuration_key"].to_pylist()))
     return pa.Table.from_pylist([_without_nan(row | {"n_trials": n_trials}) for row in rows], schema=SUMMARIES)

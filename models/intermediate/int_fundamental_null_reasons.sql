@@ -73,7 +73,7 @@ fundamentals as (
 
     where
         {{ as_of_rows_hold('events_by_row', 'served') }}
-        and {{ same_rows(['served', 'universe']) }}
+        and {{ same_rows(['served', 'universe'], first_may_end=true) }}
 
 ),
 

@@ -1,5 +1,5 @@
-{#- Every score a strategy may rank by, in one long table: the out-of-sample predictions of the ML alphas, and each
-    factor bundle b as alpha_b. A strategy picks its alpha from it by name when the build runs.
+{#- Every score a strategy may rank by, in one long table: the out-of-sample predictions of the ML alphas, their
+    ensembles, and each factor bundle b as alpha_b. A strategy picks its alpha from it by name when the build runs.
     Grain: one row per (alpha_name, as_of_date, security_id). -#}
 
 with
@@ -18,6 +18,28 @@ predictions as (
 
 ),
 
+alphas as (
+
+    select * from {{ ref('ml_alphas') }}
+
+),
+
+ensembles as (
+
+    {% for ensemble in var('ensembles') + var('blends') %}
+    select
+        '{{ ensemble }}' as alpha_name,
+        as_of_date,
+        security_id,
+        {{ ensemble }} as score
+
+    from alphas
+
+    where {{ ensemble }} is not null
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
 bundles as (
 
     select
@@ -33,6 +55,8 @@ bundles as (
 unioned as (
 
     select * from predictions
+    union all
+    select * from ensembles
     union all
     select * from bundles
 

@@ -1,4 +1,5 @@
--- An active strategy names an active alpha or a factor bundle, a rule that is built, and features that are registered.
+-- An active strategy names an active alpha, an ensemble or a factor bundle, a rule that is built, and features that are
+-- registered.
 -- Returns the strategies that do not, with the name that is missing.
 with
 
@@ -22,6 +23,11 @@ alphas as (
     select alpha_name
     from {{ ref('alpha_specs') }}
     where is_active
+
+    union all
+
+    select ensemble_name as alpha_name
+    from {{ ref('ensembles') }}
 
     union all
 

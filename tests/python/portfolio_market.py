@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 SETTINGS = {"fill": "next_close", "initial_equity_usd": 10_000_000, "financing_bps": 150}
 ALPHAS = ("ml_alpha_xgboost_5d_clf", "ml_alpha_ridge_20d")
+ENSEMBLES = tuple(pd.read_csv(ROOT / "seeds" / "ensembles.csv")["ensemble_name"])
 
 
 def frames(names: int = 240, sessions: int = 420, seed: int = 5, daily_vol: float = 0.022) -> dict[str, pd.DataFrame]:
@@ -103,13 +104,15 @@ def frames(names: int = 240, sessions: int = 420, seed: int = 5, daily_vol: floa
         "features.features": bars[[*key, "is_member", *features]],
         "features.feat_volatility": bars[[*key, "vol_21", "vol_63", "vol_blend"]],
         "ml.ml_predictions": predictions,
+        "ml.ml_alphas": scored[key].assign(**dict.fromkeys(ENSEMBLES, scored["score"] - scored["other_score"])),
         "portfolio.pf_scores": scored[key].assign(bundle_name="v8", mf_score=scored["other_score"]),
         "raw.market__market": pd.DataFrame({"key": ["survivorship_biased"], "value": ["true"]}),
     }
 
 
 def write_warehouse(file: Path, tables: dict[str, pd.DataFrame]) -> Path:
-    """Write upstream tables, the calendar and the project's strategies and costs seeds into a new warehouse."""
+    """Write upstream tables, the calendar and the project's seeds strategies, costs and feature_registry (and in it a
+    second measure of volume, that a strategy can choose) into a new warehouse."""
     with duckdb.connect(str(file)) as con:
         for schema in ("raw", "seeds", "intermediate", "features", "ml", "portfolio"):
             con.execute(f"create schema {schema}")
@@ -119,9 +122,10 @@ def write_warehouse(file: Path, tables: dict[str, pd.DataFrame]) -> Path:
             con.register("frame", frame)
             con.execute(f"create table {name} as select * {f'replace ({casts})' if dates else ''} from frame")
             con.unregister("frame")
-        for seed in ("strategies", "costs"):
+        for seed in ("strategies", "costs", "feature_registry"):
             con.execute(f"create table seeds.{seed} as from read_csv('{ROOT / 'seeds' / seed}.csv')")
         con.execute("alter table seeds.strategies alter min_adv_usd type double")
+        con.execute("insert into seeds.feature_registry by name select 'adv_60' as feature_name, 'usd' as unit")
         con.execute(
             f"create table intermediate.int_sessions as select *, lead(session_date) over (order by session_date) as"
             f" next_session_date from (select session_date, row_number() over (order by session_date) - 1 as"

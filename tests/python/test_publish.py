@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from dbt.cli.main import dbtRunner
 
 from kairos import machine
 from kairos.errors import PublishError
-from kairos.publish import DATABASE, KEEP, publish
+from kairos.publish import DATABASE, KEEP, declared_marts, publish, refuse_what_failed
 
 ROWS = 20_000
 
@@ -132,6 +133,32 @@ def test_publish_without_marts_leaves_the_last_version(tmp_path):
         publish(tmp_path / "empty.duckdb", published)
     assert (published / "current").resolve() == before.resolve()
     assert [d.name for d in published.glob("v_*")] == [before.name]
+
+
+def test_a_version_is_all_marts_of_one_build(tmp_path):
+    """A warehouse without one of the project's marts, and one whose last build failed, are not published."""
+    warehouse, published, marts = tmp_path / "w.duckdb", tmp_path / "published", tmp_path / "models/marts/more"
+    _warehouse(warehouse, 0)
+    marts.mkdir(parents=True)
+    for name in ("fct_a", "fct_b", "v_a", "fct_late"):
+        (marts / f"{name}.sql").touch()
+    with pytest.raises(PublishError, match=r"w.duckdb lacks 1 of 4 marts, fct_late among them"):
+        publish(warehouse, published, declared_marts(tmp_path))
+    assert not published.exists()
+    (marts / "fct_late.sql").unlink()
+    publish(warehouse, published, declared_marts(tmp_path))
+
+    refuse_what_failed(tmp_path)  # nothing is known of the last build
+    results = [{"unique_id": "model.kairos.fct_a", "status": "success"}]
+    for which, more, is_refused in [
+        ("build", [], False),
+        ("build", [{"unique_id": "test.kairos.t", "status": "warn"}], False),
+        ("build", [{"unique_id": "model.kairos.fct_b", "status": "skipped"}], True),
+        ("show", [{"unique_id": "model.kairos.fct_b", "status": "error"}], False),
+    ]:
+        (tmp_path / "run_results.json").write_text(json.dumps({"results": results + more, "args": {"which": which}}))
+        with pytest.raises(PublishError, match=r"1 of 2 .*fct_b") if is_refused else contextlib.nullcontext():
+            refuse_what_failed(tmp_path)
 
 
 PROJECT = {

@@ -23,7 +23,7 @@ from kairos.backtest.schemas import SUMMARIES, WALKS
 from kairos.backtest.tape import make_tape
 from kairos.backtest.trials import append_trials, read_trials, trial
 from kairos.backtest.walks import summarise, walk_strategies
-from kairos.errors import KairosError, MarketError, SpecError, StateError
+from kairos.errors import KairosError, MarketError, RuinError, SpecError, StateError
 
 
 def seed(name: str) -> list[dict]:
@@ -84,12 +84,13 @@ def test_the_trade_list_is_the_newest_decision_in_whole_shares(built):
 def test_the_trade_list_is_printed_and_written(built, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("KAIROS_DB", str(built))
     monkeypatch.setenv("KAIROS_ROOT", str(tmp_path))
+    monkeypatch.setenv("KAIROS_MARKET", "markets/mine")
     parser = argparse.ArgumentParser()
     rebalance.add_arguments(parser)
     date = str(rebalance.rebalance(built, "kairos_production").date)
     assert rebalance.main(parser.parse_args(["--strategy", "kairos_production", "--date", date])) == 0
     printed = capsys.readouterr().out
-    with (tmp_path / "trades" / f"kairos_production_{date}.csv").open() as file:
+    with (tmp_path / "trades" / "mine" / f"kairos_production_{date}.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == rebalance.COLUMNS
     for row in rows:
@@ -138,6 +139,7 @@ def test_overrides_of_the_command_line_are_typed():
         (["target_vol=nan"], "target_vol must be a number"),
         (["max_position_pct=3"], "max_position_pct must be above 0 and at most 1, got '3'"),
         (["fill=now"], "fill must be one of next_close, next_open, got 'now'"),
+        (["top_n=20", "top_n=30"], "--set 'top_n=30': top_n is given twice"),
     ],
 )
 def test_overrides_that_cannot_be(words, message):
@@ -151,7 +153,10 @@ def test_overrides_that_cannot_be(words, message):
     [
         ({"alpha_name": "alpha_v9"}, "alpha_name='alpha_v9' is not in this warehouse; known: alpha_v8, ml_alpha"),
         ({"portfolio_rule": "rank"}, "portfolio_rule='rank' is not in this warehouse; known: rank_equal, rank_inv"),
-        ({"vol_column": "vola"}, "known: adv_20, adv_60, vol_21, vol_63, vol_blend"),
+        ({"vol_column": "vola"}, "known: resid_vol_63d, vol_20, vol_21, vol_63, vol_blend"),
+        ({"vol_column": "adv_20"}, "vol_column='adv_20' is not in this warehouse"),
+        ({"vol_column": "market_vol_tercile"}, "vol_column='market_vol_tercile' is not in this warehouse"),
+        ({"adv_column": "vol_21"}, "known: adv_20, adv_60."),
         ({"rebalance_offset": 5}, "rebalance_offset must be below rebalance_every (5), got 5"),
         ({"min_adv_usd": 1e15}, "no name was eligible"),
     ],
@@ -170,8 +175,46 @@ def test_a_period_limits_decisions_and_sessions(adhoc_run):
     # what happened by the end does not depend on where the market ends
     short, long = run.table("pf_backtest_days").to_pandas(), whole.table("pf_backtest_days").to_pandas()
     assert short.equals(long.iloc[: len(short)])
-    with pytest.raises(SpecError, match="has scores from 2018-04-"):
+    decisions = whole.table("pf_rebalances")["as_of_date"].to_pylist()
+    with pytest.raises(SpecError, match=f"on every 5. session, .* the nearest: {decisions[-1]}"):
         adhoc_run(start=datetime.date(2031, 1, 2))
+    between = {"start": decisions[3] + datetime.timedelta(days=1), "end": decisions[4] - datetime.timedelta(days=1)}
+    with pytest.raises(SpecError, match=f"the nearest: {decisions[3]} and {decisions[4]}"):
+        adhoc_run(**between)
+
+
+def test_a_strategy_may_rank_by_an_ensemble(adhoc_run, invented):
+    """An ensemble is a mean of ranks of its own, not the score of a member: the book follows it."""
+    run = adhoc_run({"alpha_name": "ml_alpha_ensemble_5d"})
+    targets = run.connection.sql("from pf_target_weights").df()
+    with duckdb.connect(str(invented), read_only=True) as con:
+        scores = con.sql("select as_of_date, security_id, ml_alpha_ensemble_5d as score from ml.ml_alphas").df()
+    both = targets.merge(scores, on=["as_of_date", "security_id"], suffixes=("", "_there"))
+    assert len(both) == len(targets) > 1000
+    assert (both["score"] == both["score_there"]).all()
+
+
+def test_a_try_that_loses_everything_is_a_try(adhoc_run, tmp_path):
+    reckless = {"max_gross": 60.0, "target_vol": 60.0, "lambda_tc": 0.0, "max_turnover": 500.0}
+    with pytest.raises(RuinError, match=r"lost all its equity on 20\d\d-.*--set"):
+        adhoc_run(reckless)
+    (row,) = read_trials(tmp_path / "state").to_pylist()
+    assert (row["annual_return"], row["max_drawdown"], row["sharpe"]) == (-1.0, -1.0, None)
+    assert row["start_date"] < row["end_date"] and row["sessions"] > 1
+    assert adhoc_run({"top_n": 60}, end=datetime.date(2018, 8, 31)).summary["n_trials"] == 2
+
+
+def test_a_warehouse_whose_build_stopped_early_says_so(built, tmp_path, monkeypatch):
+    file = tmp_path / "early.duckdb"
+    file.write_bytes(built.read_bytes())
+    with duckdb.connect(str(file)) as con:
+        con.execute("drop table seeds.strategies")
+    monkeypatch.setenv("KAIROS_DB", str(file))
+    for command in (adhoc, rebalance):
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        with pytest.raises(MarketError, match=r"early.duckdb: its last build did not get as far .*Run make build"):
+            command.main(parser.parse_args(["--strategy", "kairos_production"]))
 
 
 def test_places_that_are_not_there(adhoc_run, tmp_path):
