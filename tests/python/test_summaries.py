@@ -232,13 +232,6 @@ def test_a_market_without_alphas_has_no_folds():
 
 def test_a_market_too_short_for_any_quality_has_no_summaries():
     """alpha_v8 speaks there, and nothing of it has matured."""
-    connection = connection_of(
-        alphas=pd.DataFrame({"as_of_date": CALENDAR[:1], "security_id": [1], "alpha_v8": [0.0]}),
-        sessions=pd.DataFrame({"session_date": CALENDAR, "session_index": range(len(CALENDAR))}),
-        quality=make_quality(HORIZON, 1),
-    )
-    alphas, sessions = connection.table("alphas"), connection.table("sessions")
-    quality, empty = connection.table("quality").filter("false"), alphas.filter("false")
+    quality = connection_of(quality=make_quality(HORIZON, 1)).table("quality").filter("false")
     assert summaries.summarise_alphas(quality).num_rows == 0
-    given = (alphas, quality, empty, empty, empty, sessions, empty, {"entry_lag_sessions": LAG})
-    assert summaries.fold_quality(*given).num_rows == 0
+    assert summaries._series(quality, ["alpha_name"]) == {}
