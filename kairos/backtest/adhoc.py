@@ -225,7 +225,7 @@ def backtest(
         after = [day for day in decisions if end and day > end]
         near = " and ".join(str(day) for day in (*before[-1:], *after[:1]))
         raise SpecError(
-            f"{strategy!r} decides on every {row['rebalance_every']}. session, and none of them lies between"
+            f"{strategy!r} decides every {row['rebalance_every']} sessions, and no decision lies between"
             f" {start or 'the beginning'} and {end or 'the end'}; the nearest: {near}."
         )
     if start:

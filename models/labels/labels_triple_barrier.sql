@@ -9,7 +9,7 @@
       - no fresh bar on the tenth session: out at the open of the first one within 60 sessions after it, else no label;
       - last bar of a delisted security before the tenth session and no barrier touched: last price x (1 + delisting
         return), as soon as the market has reached the tenth session and the delisting is known.
-    Carried rows are no bars. label_end_date is the session on which the outcome is known. Positions of a daily bar are
+    Carried rows are no bars. label_end_date is the session from which the outcome may be used. Positions of a daily bar are
     always held overnight, and a bar does not say when within a session a barrier was touched.
     Costs are commission and half spread of both sides, without impact, which depends on the size of the trade. A total
     loss counts as -99%: nothing has no logarithm. -#}

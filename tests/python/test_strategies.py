@@ -176,7 +176,7 @@ def test_a_period_limits_decisions_and_sessions(adhoc_run):
     short, long = run.table("pf_backtest_days").to_pandas(), whole.table("pf_backtest_days").to_pandas()
     assert short.equals(long.iloc[: len(short)])
     decisions = whole.table("pf_rebalances")["as_of_date"].to_pylist()
-    with pytest.raises(SpecError, match=f"on every 5. session, .* the nearest: {decisions[-1]}"):
+    with pytest.raises(SpecError, match=f"every 5 sessions, .* the nearest: {decisions[-1]}"):
         adhoc_run(start=datetime.date(2031, 1, 2))
     between = {"start": decisions[3] + datetime.timedelta(days=1), "end": decisions[4] - datetime.timedelta(days=1)}
     with pytest.raises(SpecError, match=f"the nearest: {decisions[3]} and {decisions[4]}"):
