@@ -15,6 +15,9 @@ from kairos.quality import BENCHMARK, Cells, centred_ranks, days_of
 
 # Weights are shares: sums that should reach needed_share may miss it by rounding.
 _ROUNDING = 1e-9
+# Decimals of a mean of ranks. Sums of the same ranks and weights in another order differ by 1e-17 or so, and names that
+# are equal would be ranked, and held, by it; means that do differ do so by far more than 1e-12.
+_DECIMALS = 12
 
 
 def combine(alphas, weights, settings: dict[str, Any]) -> pa.Table:
@@ -65,7 +68,7 @@ def percentile_ranks(values: np.ndarray) -> np.ndarray:
 def weighted_rank(
     ranks: dict[str, np.ndarray], members: list[str], weights: dict[str, np.ndarray], needed: np.ndarray
 ) -> np.ndarray:
-    """The mean of the members' ranks (dates, names) by their weights (dates,), as combine() says.
+    """The mean of the members' ranks (dates, names) by their weights (dates,), as combine() says, equal where it is.
 
     needed: (dates,), the least sum of absolute weights that speak, NaN on dates without weights.
     """
@@ -76,7 +79,8 @@ def weighted_rank(
             total = total + np.where(has, weight * ranks[member] + np.maximum(-weight, 0), 0)
             spoken = spoken + np.where(has, np.abs(weight), 0)
     enough = spoken >= needed[:, None] - _ROUNDING
-    return np.divide(total, spoken, out=np.full(total.shape, np.nan), where=enough & (spoken > 0))
+    means = np.divide(total, spoken, out=np.full(total.shape, np.nan), where=enough & (spoken > 0))
+    return np.round(means, _DECIMALS, out=means)
 
 
 def _weights(grid: Cells, weights) -> dict[str, tuple[dict[str, np.ndarray], np.ndarray]]:

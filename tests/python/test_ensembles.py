@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 
 import duckdb
 import numpy as np
@@ -13,7 +14,7 @@ import sql_model
 from scipy import stats
 from synthetic_learning import business_days
 
-from kairos.ensembles import combine, percentile_ranks
+from kairos.ensembles import combine, percentile_ranks, weighted_rank
 
 CALENDAR = business_days(160)
 STARTS = [CALENDAR[20], CALENDAR[80]]
@@ -189,6 +190,17 @@ def test_scores_are_weighted_mean_ranks_of_those_who_speak(warehouse):
             np.testing.assert_allclose(day[ensemble].astype(float), expected, atol=1e-12)
             checked += expected.notna().sum()
     assert checked > 5000
+
+
+def test_names_with_the_same_ranks_in_another_order_score_the_same():
+    """Every way to hand three ranks to three members of equal weight: sums in another order, equal all the same."""
+    orders = np.array(list(itertools.permutations([1 / 39, 2 / 39, 6 / 39]))).T
+    others = orders + np.array([[0], [0], [1 / 3900]])
+    ranks = {name: np.concatenate([a, b])[None, :] for name, a, b in zip(MEMBERS, orders, others, strict=True)}
+    third = dict.fromkeys(MEMBERS, np.array([1 / 3]))
+    got = weighted_rank(ranks, MEMBERS, third, np.array([1.0]))[0]
+    assert len({float(sum(one * third["a"])) for one in orders.T}) > 1
+    assert (len(set(got[:6])), len(set(got[6:])), len(set(got))) == (1, 1, 2)
 
 
 def test_an_ensemble_without_enough_active_members_says_nothing(warehouse):
