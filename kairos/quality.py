@@ -224,8 +224,8 @@ def coefficients(
 ) -> dict[str, np.ndarray]:
     """Per date of two matrices (dates, names) with NaN: names, ic, rank_ic, hit_rate, quantile_spread, each (dates,).
 
-    hit_rate: of the names that are at neither median, the share on the same side of both. quantile_spread: mean
-    realized of the best fifth by score minus that of the worst. A date with fewer than `fewest` names has 0 names.
+    hit_rate: of the names that are at neither median, the share on the same side of both; a name whose value is the
+    median's is at it, however many more names have that value on one side. quantile_spread: mean realized of the best fifth by score minus that of the worst. A date with fewer than `fewest` names has 0 names.
     kept: of the calls with these `realized`; without one nothing is kept.
     """
     both = ~(np.isnan(scores) | np.isnan(realized))
@@ -233,7 +233,7 @@ def coefficients(
     names = both.sum(axis=1)
     x, y = np.where(both, scores, np.nan), np.where(both, realized, np.nan)
     x_ranks, y_ranks = centred_ranks(x), (kept or Kept()).ranks(y, both)
-    sides = np.sign(x_ranks) * np.sign(y_ranks)
+    sides = _sides(x_ranks, names) * _sides(y_ranks, names)
     best, worst = best_fifth(x_ranks, names), best_fifth(-x_ranks, names)
     return {
         "names": names,
@@ -302,6 +302,21 @@ def best_fifth(ranks: np.ndarray, names: np.ndarray) -> np.ndarray:
     """Which of the centred ranks (dates, names) are the highest names // 5 of their date, names that are equal at the
     edge in together or out together. names: (dates,), those that have a rank."""
     return ranks > (names - 2 * (names // QUANTILES) - 1)[:, None]
+
+
+def _sides(ranks: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Of centred ranks (dates, names): 1 above the date's median, -1 below it, 0 at it and where there is no rank.
+
+    names: (dates,), those that have a rank. The sign alone is wrong for equal values that hold the median and more of
+    one side: then more than half of the names are on that side, and its nearest to the middle are those values.
+    """
+    sides = np.sign(ranks)
+    for side in (-1, 1):
+        crowded = np.flatnonzero(2 * (sides == side).sum(axis=1) > names)
+        if len(crowded):
+            own = np.where(sides[crowded] == side, side * ranks[crowded], np.iinfo(np.int64).max)
+            sides[crowded] *= own != own.min(axis=1, keepdims=True)
+    return sides
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -154,12 +154,31 @@ def test_hit_rates_and_spreads_equal_pandas():
     got = quality_of(scores, labels).set_index("signal_date")
     for day, pairs in joined(scores, labels).groupby("as_of_date"):
         row = got.loc[pd.Timestamp(day)]
-        sides = np.sign(pairs[["score", "fwd_ret_5d"]].rank() - (len(pairs) + 1) / 2).prod(axis=1)
+        both = pairs[["score", "fwd_ret_5d"]]
+        sides = np.sign(both - both.median()).prod(axis=1)
         assert row["hit_rate"] == pytest.approx((sides > 0).sum() / (sides != 0).sum())
         rank, fifth = pairs["score"].rank(), len(pairs) // 5
         best, worst = pairs[rank > len(pairs) - fifth], pairs[rank < fifth + 1]
         expected = best["fwd_ret_5d"].mean() - worst["fwd_ret_5d"].mean()
         assert row["quantile_spread"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_name_at_the_median_is_on_no_side_however_many_are():
+    """Few values, so that many equal ones hold the median and more of one side; even and odd counts, and NaN."""
+    rng = np.random.default_rng(11)
+    scores, realized = rng.integers(0, 4, (2, 60, 15)).astype(float)
+    scores[rng.random(scores.shape) < 0.3] = np.nan
+    got = quality.coefficients(scores, realized, 5)["hit_rate"]
+    lopsided = 0
+    for row, rate in zip(range(60), got, strict=True):
+        has = ~np.isnan(scores[row])
+        x, y = scores[row, has], realized[row, has]
+        sides = np.sign(x - np.median(x)) * np.sign(y - np.median(y))
+        expected = (sides > 0).sum() / (sides != 0).sum() if sides.any() else np.nan
+        np.testing.assert_allclose(rate, expected)
+        at_median = stats.rankdata(x)[x == np.median(x)]
+        lopsided += len(at_median) > 0 and at_median[0] != (len(x) + 1) / 2
+    assert lopsided > 10
 
 
 def test_steadiness_equals_pandas():
