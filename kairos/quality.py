@@ -225,7 +225,8 @@ def coefficients(
     """Per date of two matrices (dates, names) with NaN: names, ic, rank_ic, hit_rate, quantile_spread, each (dates,).
 
     hit_rate: of the names that are at neither median, the share on the same side of both; a name whose value is the
-    median's is at it, however many more names have that value on one side. quantile_spread: mean realized of the best fifth by score minus that of the worst. A date with fewer than `fewest` names has 0 names.
+    median's is at it, however many more names have that value on one side. quantile_spread: mean realized of the best
+    fifth by score minus that of the worst. A date with fewer than `fewest` names has 0 names.
     kept: of the calls with these `realized`; without one nothing is kept.
     """
     both = ~(np.isnan(scores) | np.isnan(realized))
