@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,9 @@ def fold_quality(alphas, quality, folds, specs, labels, sessions, costs, setting
     """Each fold's test window so far: schemas.FOLD_QUALITY ordered by alpha_name, fold_id.
 
     Relations: ml_alphas__learned, ml_alpha_quality__learned, ml_folds, alpha_specs, labels, int_sessions, costs;
-    settings: entry_lag_sessions. A date belongs to the fold whose test window it lies in, also where a fit chosen by
-    hand served it. Coefficients are those of the alpha's own horizon on matured dates; the rest is the signal alone,
-    see signal_book().
+    settings: entry_lag_sessions. A date belongs to the fold whose test window it lies in, also where that fold was not
+    fitted or a fit chosen by hand served; folds before an alpha's first fit have no row. Coefficients are those of the
+    alpha's own horizon on matured dates; the rest is the signal alone, see signal_book().
     """
     grid = Grid(alphas, sessions, int(settings["entry_lag_sessions"]))
     if not len(grid.dates):
@@ -70,22 +71,20 @@ def fold_quality(alphas, quality, folds, specs, labels, sessions, costs, setting
     next_day = grid.matrices(labels, {"next_day": "fwd_ret_1d"})["next_day"]
     rate = cost_rate(rows_of(costs))
     series = _series(quality.filter("every_sessions = 1"), ["alpha_name", "horizon_days"])
-    fitted = sorted(
-        (f["alpha_name"], f["test_start_date"], f["fold_id"]) for f in rows_of(folds) if f["status"] == "fitted"
-    )
+    begun = sorted((f["alpha_name"], f["test_start_date"], f["fold_id"], f["status"]) for f in rows_of(folds))
     active = active_specs(rows_of(specs))
     scored = grid.matrices(alphas, {spec["alpha_name"]: spec["alpha_name"] for spec in active})
     rows = []
     for spec in active:
         name, horizon = spec["alpha_name"], spec["horizon_days"]
-        starts = [(start, fold_id) for alpha, start, fold_id in fitted if alpha == name]
-        if not starts:
+        served = list(dropwhile(lambda fold: fold[3] != "fitted", (fold for fold in begun if fold[0] == name)))
+        if not served:
             continue
-        first_days = np.array([(start - _EPOCH).days for start, _ in starts])
+        first_days = np.array([(start - _EPOCH).days for _, start, *_ in served])
         serving = np.searchsorted(first_days, grid.dates, side="right") - 1
         book = signal_book(scored[name], next_day, grid.session_index, horizon, rate)
         known = series.get((name, horizon))
-        for k, (_, fold_id) in enumerate(starts):
+        for k, (_, _, fold_id, _) in enumerate(served):
             row: dict[str, Any] = {"alpha_name": name, "fold_id": fold_id}
             if known:
                 row |= _matured(known, np.searchsorted(first_days, known["day"], side="right") - 1 == k, horizon)

@@ -1,7 +1,8 @@
 {#- How often a fold's predicted class came, in its test window so far, and how often it said which.
     Grain: one row per (alpha_name, fold_id). The class is that of fct_signals (of two, prob_up above one half; of three the
     likeliest, FLAT on a tie with it); of a predicted return or median it is the sign, UP above 0. Rows are those of the
-    sessions that the alpha learns from, as far as their label is settled. -#}
+    sessions that the alpha learns from, as far as their label is settled, by the window they lie in, whichever fit served
+    it. -#}
 
 with
 
@@ -30,7 +31,6 @@ predictions as (
         as_of_date,
         security_id,
         alpha_name,
-        fold_id,
         score,
         prob_up,
         prob_flat,
@@ -44,7 +44,7 @@ judged as (
 
     select
         predictions.alpha_name,
-        predictions.fold_id,
+        predictions.as_of_date,
         outcomes.came,
         case outcomes.task
             when 'multiclass'
@@ -63,20 +63,55 @@ judged as (
             and predictions.as_of_date = outcomes.as_of_date
             and predictions.security_id = outcomes.security_id
 
+),
+
+dates as (
+
+    select
+        alpha_name,
+        as_of_date,
+        count(*) as judged_rows,
+        count(*) filter (where said = came) as right_rows,
+        count(*) filter (where said = 0) as down_rows,
+        count(*) filter (where said = 1) as flat_rows,
+        count(*) filter (where said = 2) as up_rows,
+        count(*) filter (where came = 2) as up_came_rows
+    from judged
+    group by alpha_name, as_of_date
+
+),
+
+windows as (
+
+    select
+        alpha_name,
+        fold_id,
+        test_start_date,
+        lead(test_start_date, 1, date '9999-12-31') over (
+            partition by alpha_name order by test_start_date
+        ) as next_start_date
+
+    from {{ ref('ml_folds') }}
+
 )
 
 select
     ---------- keys
-    alpha_name,
-    fold_id,
+    windows.alpha_name,
+    windows.fold_id,
 
     ---------- accuracy
-    count(*) as judged_rows,
-    count(*) filter (where said = came) / count(*) as accuracy,
-    count(*) filter (where said = 0) / count(*) as share_down,
-    count(*) filter (where said = 1) / count(*) as share_flat,
-    count(*) filter (where said = 2) / count(*) as share_up,
-    count(*) filter (where came = 2) / count(*) as share_up_came
-from judged
-group by alpha_name, fold_id
-order by alpha_name, fold_id
+    sum(dates.judged_rows)::bigint as judged_rows,
+    sum(dates.right_rows) / sum(dates.judged_rows) as accuracy,
+    sum(dates.down_rows) / sum(dates.judged_rows) as share_down,
+    sum(dates.flat_rows) / sum(dates.judged_rows) as share_flat,
+    sum(dates.up_rows) / sum(dates.judged_rows) as share_up,
+    sum(dates.up_came_rows) / sum(dates.judged_rows) as share_up_came
+from windows
+inner join dates
+    on
+        windows.alpha_name = dates.alpha_name
+        and windows.test_start_date <= dates.as_of_date
+        and windows.next_start_date > dates.as_of_date
+group by windows.alpha_name, windows.fold_id
+order by windows.alpha_name, windows.fold_id

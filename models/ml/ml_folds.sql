@@ -86,6 +86,7 @@ folds as (
         bounds.train_every_sessions,
         bounds.min_training_rows,
         bounds.retrain,
+        bounds.n_splits,
         bounds.calibration,
         bounds.fold_index::integer as fold_index,
         strftime(bounds.test_month, '%Y-%m-%d') as fold_id,
@@ -106,10 +107,6 @@ folds as (
     where
         tests.first_session_date > bounds.first_member_date
         and tests.first_session_date <= bounds.last_date
-    -- counted from the first fold there is; its fit serves on after the last one
-    qualify
-        row_number() over (partition by bounds.alpha_name order by bounds.fold_index)
-        <= coalesce(bounds.n_splits, bounds.fold_index + 1)
 
 ),
 
@@ -277,6 +274,7 @@ judged as (
     select
         *,
         min(case when reason_alone is null then fold_id end) over (partition by alpha_name) as first_fitted,
+        coalesce(fold_id >= first_fitted, false) as is_served,
         coalesce(
             reason_alone,
             case
@@ -318,4 +316,9 @@ select
     case when reason is null then 'fitted' else 'skipped' end as status,
     reason
 from judged
+-- n_splits are counted from the first fold that can be fitted, which is known at its start; the last fit serves on
+qualify
+    not is_served
+    or n_splits is null
+    or row_number() over (partition by alpha_name, is_served order by fold_id) <= n_splits
 order by alpha_name, fold_id

@@ -98,7 +98,8 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
         if (year, month) not in MONTH_STARTS:
             break
         start = MONTH_STARTS[year, month]
-        if not first_date < CALENDAR[start] <= last_date or len(found) == spec["n_splits"]:
+        fitted = [position for position, fold in enumerate(found) if fold["status"] == "fitted"]
+        if not first_date < CALENDAR[start] <= last_date or (fitted and len(found) - fitted[0] == spec["n_splits"]):
             continue
         window = add_months(year, month, -spec["train_months"]) if spec["train_window"] == "rolling" else (2013, 1)
         test_end = MONTH_STARTS[add_months(year, month, spec["test_months"])] - 1
@@ -135,7 +136,7 @@ def expected_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
         is_fitted = len(trained) >= spec["min_training_rows"] and len({row.label for row in trained}) == 2
         if spec["calibration"] != "none":
             is_fitted &= len({row.label for row in held}) == 2
-        if spec["retrain"] == "none" and any(earlier["status"] == "fitted" for earlier in found):
+        if spec["retrain"] == "none" and fitted:
             is_fitted = False
         found.append(
             {
@@ -281,3 +282,5 @@ def test_without_retraining_the_first_fit_serves_and_the_others_say_so():
         ("2013-10-01", "fitted", None),
         ("2014-01-01", "skipped", "no retraining: served by the fit of 2013-10-01"),
     ]
+    once = build_folds(market, spec | {"n_splits": 1}, 1)
+    assert [(fold["fold_id"], fold["status"]) for fold in once] == [("2013-07-01", "skipped"), ("2013-10-01", "fitted")]

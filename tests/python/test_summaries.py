@@ -116,7 +116,7 @@ def test_the_signal_alone_is_the_walk_written_out(horizon):
 
 
 def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
-    """fold_quality of an alpha with two fitted folds and one skipped between, and what it was made from.
+    """fold_quality of an alpha with two fitted folds, one skipped before and one between, and what it was made from.
 
     A name that is held dies: its return is known two sessions after it was due.
     """
@@ -126,7 +126,7 @@ def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
     keys = [{"as_of_date": day, "security_id": 7 * name} for day in CALENDAR for name in range(NAMES)]
     ends = [CALENDAR[min(i + LAG + 1, len(CALENDAR) - 1)] for i in range(len(CALENDAR)) for _ in range(NAMES)]
     ends[dies_at * NAMES + name] = CALENDAR[dies_at + LAG + 3]
-    starts = [CALENDAR[10], CALENDAR[50], CALENDAR[70]]
+    starts = [CALENDAR[5], CALENDAR[10], CALENDAR[50], CALENDAR[70]]
     quality = make_quality(HORIZON, 1).iloc[10:]
     connection = connection_of(
         alphas=pd.DataFrame(keys).assign(a=np.where(np.arange(len(CALENDAR))[:, None] >= 10, scores, np.nan).ravel()),
@@ -134,9 +134,9 @@ def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
         folds=pd.DataFrame(
             {
                 "alpha_name": "a",
-                "fold_id": ["one", "skipped", "two"],
+                "fold_id": ["early", "one", "unfitted", "two"],
                 "test_start_date": starts,
-                "status": ["fitted", "skipped", "fitted"],
+                "status": ["skipped", "fitted", "skipped", "fitted"],
             }
         ),
         specs=pd.DataFrame({"alpha_name": ["a", "off"], "horizon_days": HORIZON, "is_active": [True, False]}),
@@ -149,12 +149,12 @@ def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
     return table.to_pandas().set_index("fold_id"), quality, scores, returns
 
 
-def test_a_folds_figures_are_those_of_the_dates_it_served():
+def test_a_folds_figures_are_those_of_its_test_window():
     got, quality, scores, returns = fold_rows()
-    assert list(got.index) == ["one", "two"]
+    assert list(got.index) == ["one", "unfitted", "two"]
     scores[:10] = np.nan
     days = walked(scores, returns, HORIZON)
-    for fold, window in (("one", slice(10, 70)), ("two", slice(70, None))):
+    for fold, window in (("one", slice(10, 50)), ("unfitted", slice(50, 70)), ("two", slice(70, None))):
         row, stretch = got.loc[fold], days[window].dropna()
         dates = quality[quality["signal_date"].isin(CALENDAR[window])]
         assert row["dates"] == len(dates)
@@ -177,13 +177,14 @@ def test_a_folds_figures_are_those_of_the_dates_it_served():
 
 
 def test_accuracy_counts_the_classes_said_and_come():
+    """By the window the rows lie in: one fit serves both, as without retraining."""
     rng = np.random.default_rng(9)
     keys = pd.DataFrame([{"as_of_date": CALENDAR[d], "security_id": s} for d in range(12) for s in range(9)])
     tasks = {"two": "classification", "three": "multiclass", "value": "regression"}
     predictions, outcomes, expected = [], [], {}
     for name, task in tasks.items():
         said = rng.dirichlet([1, 1, 1], size=len(keys))
-        frame = keys.assign(alpha_name=name, fold_id=["f", "g"] * (len(keys) // 2), score=rng.normal(size=len(keys)))
+        frame = keys.assign(alpha_name=name, fold_id="f", score=rng.normal(size=len(keys)))
         frame = frame.assign(prob_up=said[:, 2], prob_flat=np.nan, prob_down=np.nan)
         if task == "multiclass":
             frame = frame.assign(prob_flat=said[:, 1], prob_down=said[:, 0])
@@ -199,13 +200,20 @@ def test_accuracy_counts_the_classes_said_and_come():
         outcomes.append(keys.assign(alpha_name=name, label_value=np.where(settled, label, np.nan)))
         predictions.append(frame)
         for fold in ("f", "g"):
-            chosen = settled & (frame["fold_id"] == fold).to_numpy()
+            chosen = settled & ((frame["as_of_date"] < CALENDAR[7]) == (fold == "f")).to_numpy()
             shares = [(classes[chosen] == k).mean() for k in range(3)]
             right = (classes[chosen] == came[chosen]).mean()
             expected[name, fold] = (chosen.sum(), right, *shares, (came[chosen] == 2).mean())
     connection = connection_of(
         ml_predictions=pd.concat(predictions),
         alpha_specs=pd.DataFrame({"alpha_name": list(tasks), "task": list(tasks.values())}),
+        ml_folds=pd.DataFrame(
+            [
+                {"alpha_name": a, "fold_id": f, "test_start_date": CALENDAR[d]}
+                for a in tasks
+                for f, d in (("f", 0), ("g", 7))
+            ]
+        ),
     )
     connection.register("frame", pd.concat(outcomes))
     connection.execute(
