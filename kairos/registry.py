@@ -30,6 +30,23 @@ select alpha_name, version, fit_id, fold_id, status, effective_date, served_from
     is_stale, is_retrain_due
 from ml.ml_model_versions order by alpha_name, version
 """
+_LAST_FOLD = "select fold_id, reason from ml.ml_folds where alpha_name = $1 order by fold_id desc limit 1"
+# Whether a fold that is to be fitted begins on the session that follows the warehouse's; those of ml_folds have begun.
+_FOLD_BEGINS = """
+select
+    specs.retrain = 'scheduled'
+    and date_trunc('month', $2::date) >= max(folds.fold_id)::date + to_months(specs.step_months)
+    and (
+        specs.n_splits is null
+        or specs.n_splits > count(*) filter (
+            where fold_id >= (select min(fold_id) from ml.ml_folds where alpha_name = $1 and status = 'fitted')
+        )
+    )
+from ml.ml_folds as folds
+inner join seeds.alpha_specs as specs using (alpha_name)
+where alpha_name = $1
+group by specs.retrain, specs.step_months, specs.n_splits
+"""
 
 
 @dataclass(frozen=True)
@@ -47,16 +64,21 @@ def versions(warehouse: Path, alpha_name: str | None = None) -> list[dict[str, A
 
     Raises:
         MarketError: no warehouse, a locked one, or one built before there was a registry.
-        RegistryError: no such alpha; names those there are.
+        RegistryError: no such alpha, or one that has no fit yet; says which are active, or why there is no fit.
     """
     with open_warehouse(warehouse) as connection:
         found = _rows(connection, _VERSIONS, warehouse)
-    if alpha_name is None:
-        return found
-    if not (own := [row for row in found if row["alpha_name"] == alpha_name]):
-        known = sorted({row["alpha_name"] for row in found})
-        raise RegistryError(f"No active alpha {alpha_name}; the warehouse has {', '.join(known) or 'none'}.")
-    return own
+        if alpha_name is None:
+            return found
+        if own := [row for row in found if row["alpha_name"] == alpha_name]:
+            return own
+        active = connection.sql("select alpha_name from seeds.alpha_specs where is_active order by 1").fetchall()
+        folds = connection.sql(_LAST_FOLD, params=[alpha_name]).fetchall()
+    if (alpha_name,) in active:
+        why = f"of its last fold, {folds[0][0]}: {folds[0][1]}" if folds else "no fold of it has begun"
+        raise RegistryError(f"{alpha_name} is active but has no fit yet ({why}). Its folds are in ml.ml_folds.")
+    known = ", ".join(name for (name,) in active) or "none"
+    raise RegistryError(f"No active alpha {alpha_name}; the warehouse has {known}.")
 
 
 def promote(warehouse: Path, place: Path, alpha_name: str, version: int, why: str, who: str | None = None) -> Choice:
@@ -69,7 +91,8 @@ def promote(warehouse: Path, place: Path, alpha_name: str, version: int, why: st
         who: default the user of the operating system.
 
     Raises:
-        RegistryError: no such alpha or version, a gate does not let it pass, it already serves, or no reason was given.
+        RegistryError: no such alpha or version, a gate does not let it pass, it already serves or never would, since a
+            scheduled fit begins with the next session, or no reason was given.
         MarketError: no warehouse, or a locked one.
     """
     with _locked(place):
@@ -154,11 +177,19 @@ def _choose(
         raise RegistryError("Say why (--why TEXT): the registry is read by those who come after.")
     if _serving(warehouse, place, own) == row["fit_id"]:
         raise RegistryError(f"Version {row['version']} of {row['alpha_name']} already serves: nothing to do.")
+    following = _next_session(warehouse)
+    with open_warehouse(warehouse) as connection:
+        begins = connection.sql(_FOLD_BEGINS, params=[row["alpha_name"], following]).fetchall()
+    if begins == [(True,)]:
+        raise RegistryError(
+            f"A scheduled fold of {row['alpha_name']} begins on {following}, the session from which version"
+            f" {row['version']} would serve, and its fit takes that session over. Build with that session, then choose."
+        )
     _keep_fit(warehouse, place, row)
     said = {name: row[name] for name in ("alpha_name", "fit_id", "fold_id", "version", "gate_result")} | {
         "event_number": max([_last_event(warehouse), *(event["event_number"] for event in events(place))]) + 1,
         "event": event,
-        "effective_date": _next_session(warehouse),
+        "effective_date": following,
         "who": who or _user(),
         "why": why.strip(),
         "first_seen_at": dt.datetime.now(dt.UTC).replace(tzinfo=None),

@@ -81,7 +81,21 @@ class Warehouse:
             values = (f"{c if c in fits[0] else 'null'}::{type_} as {c}" for c, type_ in types.items())
             connection.execute(f"create or replace table ml_fits as select {', '.join(values)} from frame")
             for name, frame in {
-                "alpha_specs": pd.DataFrame({"alpha_name": ALPHAS, "horizon_days": HORIZON, "is_active": True}),
+                "alpha_specs": pd.DataFrame(
+                    {"alpha_name": [*ALPHAS, "young", "off"], "horizon_days": HORIZON, "step_months": 2, "n_splits": 3}
+                    | {"is_active": [True, True, True, False], "retrain": "scheduled"}
+                ),
+                "ml_folds": pd.DataFrame(
+                    [
+                        *(
+                            (alpha, f"{CALENDAR[start]:%Y-%m-01}", "fitted", None)
+                            for alpha in ALPHAS
+                            for start in STARTS
+                        ),
+                        ("young", "2016-05-01", "skipped", "fewer than 500 training rows"),
+                    ],
+                    columns=["alpha_name", "fold_id", "status", "reason"],
+                ),
                 "promotion_gates": pd.DataFrame(GATES, columns=["gate", "metric", "at_least", "reason"]),
                 "ml_alpha_quality": rank_ics(),
                 "int_sessions": pd.DataFrame(
@@ -104,8 +118,10 @@ class Warehouse:
             for model in ("ml_gate_results", "ml_registry_events", "ml_served_fits", "ml_model_versions"):
                 sql_model.run(connection, f"ml/{model}")
             connection.execute("create schema if not exists ml; create schema if not exists intermediate")
-            for name in ("ml_fits", "ml_registry_events", "ml_model_versions", "ml_panel"):
+            for name in ("ml_fits", "ml_folds", "ml_registry_events", "ml_model_versions", "ml_panel"):
                 connection.execute(f"create or replace view ml.{name} as from main.{name}")
+            connection.execute("create schema if not exists seeds")
+            connection.execute("create or replace view seeds.alpha_specs as from main.alpha_specs")
             connection.execute("create or replace view intermediate.int_sessions as from main.int_sessions")
             new = "from ml_registry_events anti join state__registry_events using (event_number)"
             if connection.execute(f"select count(*) {new}").fetchall()[0][0]:
@@ -172,8 +188,10 @@ def test_the_gate_refuses_with_its_reasons(built):
         registry.promote(built.path, built.state, "noise", 2, "why not")
     with pytest.raises(RegistryError, match="no version 9; it has 1 to 3"):
         registry.promote(built.path, built.state, "good", 9, "why not")
-    with pytest.raises(RegistryError, match="No active alpha other; the warehouse has good, noise"):
-        registry.promote(built.path, built.state, "other", 1, "why not")
+    with pytest.raises(RegistryError, match="No active alpha off; the warehouse has good, noise, young"):
+        registry.promote(built.path, built.state, "off", 1, "why not")
+    with pytest.raises(RegistryError, match=r"young is active but has no fit yet .*2016-05-01: fewer than 500"):
+        registry.versions(built.path, "young")
     with pytest.raises(RegistryError, match="Say why"):
         registry.promote(built.path, built.state, "good", 2, " ")
     with pytest.raises(RegistryError, match="already serves"):
@@ -200,6 +218,27 @@ def test_a_newer_scheduled_fit_takes_over_from_a_chosen_one(built):
     registry.promote(built.path, built.state, "good", 2, "steadier")
     built.build(starts=(*STARTS, LAST + 5))
     assert built.statuses("good") == {1: "superseded", 2: "superseded", 3: "superseded", 4: "active"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_refused"),
+    [
+        ("n_splits = null, step_months = 1", True),
+        ("n_splits = 4, step_months = 1", True),
+        ("n_splits = 3, step_months = 1", False),
+        ("n_splits = null, step_months = 2", False),
+        ("n_splits = null, step_months = 1, retrain = 'none'", False),
+    ],
+)
+def test_a_choice_that_would_never_serve_is_refused(built, spec, is_refused):
+    """The last fold is that of May 2016, and the next session the last of June; steps are made to reach it or not."""
+    with duckdb.connect(str(built.path)) as connection:
+        connection.execute(f"update alpha_specs set {spec}")
+    if is_refused:
+        with pytest.raises(RegistryError, match=f"scheduled fold of good begins on {CALENDAR[LAST + 1]}"):
+            registry.promote(built.path, built.state, "good", 2, "steadier")
+    else:
+        assert registry.promote(built.path, built.state, "good", 2, "steadier").version == 2
 
 
 def test_a_fit_scheduled_for_the_same_day_takes_over_too(built):
