@@ -159,7 +159,8 @@ def main(args: argparse.Namespace) -> int:
     """Run the command."""
     out, described = export_alpha(machine.warehouse(), args.alpha, args.out or machine.root() / FOLDER, args.horizon)
     print(f"Wrote {out} and {described}")
-    print(
-        f"Your own fit on it: kairos cv --panel {out} --family ridge --entry-lag {setting_number('entry_lag_sessions')}"
-    )
+    # longer than the exported alpha's own name, which the default might be
+    own = f"ml_alpha_own_{args.alpha.removeprefix('ml_alpha_')}"
+    lag = setting_number("entry_lag_sessions")
+    print(f"Your own fit on it: kairos cv --panel {out} --family ridge --entry-lag {lag} --alpha-col {own}")
     return 0

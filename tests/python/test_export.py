@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 
 import duckdb
 import numpy as np
@@ -114,6 +115,13 @@ def test_an_exported_panel_is_one_to_cross_validate_on(warehouse, tmp_path, caps
     words = ["--panel", str(file), "--family", "ridge", "--entry-lag", "1", "--n-splits", "2", "--features", "roa"]
     assert main(["cv", *words, "--out", str(tmp_path / "mine.parquet")]) == 0
     assert pd.read_parquet(tmp_path / "mine.parquet")["ml_alpha_ridge_5d"].notna().sum() == 60
+
+
+def test_the_command_that_is_said_afterwards_works_for_the_alpha_of_its_own_default_name(warehouse, tmp_path, capsys):
+    exported(tmp_path, "ml_alpha_ridge_5d")
+    _, _, said = capsys.readouterr().out.partition("Your own fit on it: kairos ")
+    assert main([*shlex.split(said), "--n-splits", "2", "--out", str(tmp_path / "mine.parquet")]) == 0
+    assert "ml_alpha_own_ridge_5d" in pd.read_parquet(tmp_path / "mine.parquet")
 
 
 @pytest.mark.parametrize(
