@@ -18,6 +18,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -184,7 +185,7 @@ def run_time_series_cv(
         told: dict[int, dict[str, Any]] = {}
         for position, block in executor.run(fit_block, [{**shared, "files": files, "fold": fold} for fold in folds]):
             told[position] = block
-            progress.step(position, f"from {_date(days[folds[position]['test_start']])} on")
+            progress.step(position, f"from {_date(days[folds[position]['test_start']])} on", block["began_at"])
     blocks = [told[position] for position in range(len(folds))]
     predictions = _predictions(dataset, blocks, y_true)
     return {
@@ -201,6 +202,7 @@ def run_time_series_cv(
 
 def fit_block(task: dict[str, Any]) -> dict[str, Any]:
     """Fit before one test block and score its rows, in whatever process."""
+    began_at = time.time()
     family, files, fold = family_named(task["family"]), task["files"], task["fold"]
     spec = {"train_every_sessions": 1, "label": "label", "horizon_days": task["horizon"]}
     rows = training_rows(files, spec, fold, task["factors"])
@@ -224,6 +226,7 @@ def fit_block(task: dict[str, Any]) -> dict[str, Any]:
         "train_end": rows.dates[-1],
         "features": preparation.features,
         "estimator": family.serialize(fitted),
+        "began_at": began_at,
     }
 
 
@@ -476,12 +479,18 @@ def _metrics(
 
 
 def _summary(predictions: pd.DataFrame, horizon: int) -> dict[str, float | int | None]:
-    """Over all blocks: means of the dates' ICs, mean over sample deviation, t after Newey and West with lag h - 1."""
+    """Over all blocks: means of the timestamps' ICs, mean over sample deviation, t after Newey and West.
+
+    Its lag reaches over all timestamps within h days, whose returns overlap: h - 1 where a day has one.
+    """
     ics = date_ics(predictions).dropna()
+    days = predictions["timestamp"].dt.floor("D").unique()
+    day = np.searchsorted(days, ics.index.floor("D"))
+    lag = int((np.searchsorted(day, day + horizon) - np.arange(len(day))).max(initial=1)) - 1
     told: dict[str, float | int | None] = {"dates": len(ics), "rows": len(predictions)}
     for name in ("ic", "rank_ic"):
         series = ics[name].to_numpy()
-        error = newey_west_error(series, horizon - 1) if len(series) > 1 else 0.0
+        error = newey_west_error(series, lag) if len(series) > 1 else 0.0
         told[name] = float(series.mean()) if len(series) else None
         told[f"{name}_ir"] = float(series.mean() / series.std(ddof=1)) if len(series) > 1 else None
         told[f"{name}_t"] = float(series.mean() / error) if error > 0 else None

@@ -17,6 +17,7 @@ from kairos.cli import main
 from kairos.cv import MLExperimentConfig, MLModelConfig, date_ics, prepare_ml_dataset, read_panel, run_time_series_cv
 from kairos.errors import KairosError
 from kairos.families import FAMILIES
+from kairos.statistics import newey_west_error
 
 DAYS, NAMES, HORIZON, SPLITS = 90, 12, 5, 4
 FACTORS = ["momentum 12-1", "value", "ones"]
@@ -162,6 +163,17 @@ def test_metrics_are_those_of_scipy_and_count_every_row(panel):
     assert metrics["train_end"].tolist() == [days[start - HORIZON - 1] for start in starts]
     rest = (told["y_true"] - told["y_pred"])[told["split_index"] == 1]
     assert metrics["mse"][1] == pytest.approx((rest**2).mean())
+
+
+@pytest.mark.parametrize("rows_a_day", [1, 6])
+def test_t_takes_every_timestamp_within_the_horizon_for_one(panel, rows_a_day):
+    """Six stamps a day say hardly more than one, and so the t of their mean may not be more than twice as high."""
+    hours = [panel.assign(timestamp=panel["timestamp"] + pd.Timedelta(hours=4 * k)) for k in range(rows_a_day)]
+    found = cv(pd.concat(hours))
+    series = date_ics(found["predictions_df"])["rank_ic"].dropna().to_numpy()
+    expected = series.mean() / newey_west_error(series, HORIZON * rows_a_day - 1)
+    assert found["global_metrics"]["rank_ic_t"] == pytest.approx(expected)
+    assert expected == pytest.approx(cv(panel)["global_metrics"]["rank_ic_t"], rel=0.1)
 
 
 def test_symbols_may_be_categories_in_any_order(panel):
