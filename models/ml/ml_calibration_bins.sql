@@ -1,8 +1,9 @@
 {#- Reliability of probabilities: what was said and what came, by tenths of a fold's test window.
     Grain: one row per (alpha_name, fold_id, stage, bin); stage raw is what the estimator said, calibrated (where an alpha
     is) what is served as prob_up. Bins hold equally many rows, in order of the probability.
-    The event is class 1 of two classes and UP of three. Rows are those of the sessions that the alpha learns from, whose
-    labels hardly overlap, as far as their label is settled. Sums are exact decimals. -#}
+    The event is class 1 of two classes and UP of three. Rows are those of the sessions that the alpha learns from, as far as
+    their label is settled; labels longer than train_every_sessions still overlap, so rows are not independent. Sums are
+    exact decimals. -#}
 
 with
 
