@@ -105,9 +105,9 @@ class Builder:
         environment = self._environment(target / "market", target)
         return [result.node for result in self._invoke(arguments, environment, self.parsed).results]
 
-    def selected(self, select: Sequence[str]) -> list[str]:
-        """Names of the models that selectors choose."""
-        arguments = ["list", "--resource-type", "model", "--output", "name", "--select", *select]
+    def selected(self, select: Sequence[str], kind: str = "model") -> list[str]:
+        """Names of the models that selectors choose, or of the tests or seeds that come with them."""
+        arguments = ["list", "--resource-type", kind, "--output", "name", "--select", *select]
         return self._invoke(arguments, self._environment(self.project / "market", self.project), self.parsed)
 
     def unit_tests(self, market: Path, work: Path, names: Sequence[str]) -> dict[str, str]:

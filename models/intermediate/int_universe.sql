@@ -3,6 +3,8 @@
     close; ranks, medians, labels and training use members only, feature rows exist for every row.
     Grain: one row per session and security, the rows of int_prices. Stored by (security_id, as_of_date). -#}
 
+{%- set min_price_usd = setting_number('universe_min_price_usd', is_whole=false) %}
+
 with
 
 prices as (
@@ -34,9 +36,7 @@ judged as (
         coalesce(named.is_in_universe, false) as is_in_universe,
         not prices.is_stale and prices.volume_shares > 0 as is_fresh,
         prices.close_unadjusted is not null as is_price_known,
-        coalesce(
-            prices.close_unadjusted >= {{ setting_number('universe_min_price_usd', is_whole=false) }}, true
-        ) as is_price_high_enough,
+        coalesce(prices.close_unadjusted >= {{ min_price_usd }}, true) as is_price_high_enough,
         coalesce(prices.adv_20 >= {{ setting_number('universe_min_adv_usd', is_whole=false) }}, false) as is_liquid,
         prices.bars_in_history >= {{ setting_number('universe_min_history_sessions') }} as has_history,
         prices.adv_20

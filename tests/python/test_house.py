@@ -120,6 +120,14 @@ def test_public_tables_of_the_design_exist(models):
     assert set(" ".join(promised).split()) <= set(models)
 
 
+def test_whatever_staging_refuses_is_shown(models):
+    """Every stg_<vendor>__quarantined_* is read by int_quarantine, which the report of refused rows reads."""
+    shown = {parent.split(".")[-1] for parent in models["int_quarantine"]["depends_on"]["nodes"]}
+    kept_apart = {name for name in models if re.match("stg_.*__quarantined", name)}
+    assert kept_apart
+    assert kept_apart <= shown, f"name them in int_quarantine.sql: {sorted(kept_apart - shown)}"
+
+
 def test_every_table_has_a_key_test_or_says_why_not(manifest, models):
     """Tables outside staging carry unique_key, stored_in_order (strictly ascending, hence unique) or stored_like (the
     keys of a table that is); members of a collector (double underscore) are tested there; a table without a key says
@@ -245,7 +253,21 @@ def test_summaries_of_test_windows_reach_nothing_but_marts(models):
 
 def test_bundle_factors_match_the_members():
     """The columns that ml_bundle_scores reads are the factors of the bundles."""
-    assert PROJECT["vars"]["bundle_factors"] == sorted({r["factor_name"] for r in _rows("factor_bundle_members")})
+    assert set(PROJECT["vars"]["bundle_factors"]) == {r["factor_name"] for r in _rows("factor_bundle_members")}
+
+
+@pytest.mark.parametrize("select", [["+features"], ["path:seeds", "staging", "intermediate"]])
+def test_a_selection_of_a_fresh_warehouse_runs_no_test_of_what_it_leaves_out(select, builder, manifest):
+    """Such a test ended the selection red."""
+    built = {name for kind in ("model", "seed") for name in builder.selected(select, kind)}
+    reads = {
+        n["name"]: {p.split(".")[2] for p in n["depends_on"]["nodes"] if not p.startswith("source.")}
+        for n in manifest["nodes"].values()
+        if n["resource_type"] == "test"
+    }
+    chosen = builder.selected(select, "test")
+    assert chosen
+    assert not {name for name in chosen if reads[name] - built}
 
 
 def test_python_models_are_wiring():
