@@ -16,8 +16,9 @@ import duckdb
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
-from kairos.publish import declared_marts, locked_message, publish, refuse_what_failed
+from kairos.publish import check_warehouse, declared_marts, publish, refuse_what_failed
 from kairos.raw import raw_statements
+from kairos.settings import check_environment, setting
 
 DEMO = "market/demo"
 
@@ -38,11 +39,7 @@ def _build(args: argparse.Namespace) -> int:
     if not is_to_write:
         raw_statements(market)  # a file that cannot be used is one message now, not one in the middle of dbt's
     warehouse = machine.warehouse()
-    warehouse.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        duckdb.connect(str(warehouse)).close()
-    except duckdb.Error as error:
-        raise MarketError(locked_message(warehouse, error)) from error
+    check_warehouse(warehouse)
     if not _dbt_build(market if is_to_write else None):
         print(f"\nThe build did not pass: the first error above says why. What was built stays in {warehouse}.")
         if (machine.published_dir() / "current").exists():
@@ -87,7 +84,6 @@ def _dbt_build(demo: Path | None) -> bool:
 def _load_libraries() -> None:
     """Start the workers and load what fits need, here and there, while dbt makes the tables they learn from."""
     from kairos import executor, fitting
-    from kairos.settings import setting
 
     if machine.workers() > 1 and setting("executor") == "loky":
         list(executor.run_here(fitting.code_version, ["ridge"] * machine.workers()))
@@ -264,6 +260,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; errors a user can cure are printed without a traceback and end with code 1."""
     args = parser().parse_args(argv)
     try:
+        check_environment()
         return args.run(args)
     except KairosError as error:
         print(f"kairos {args.command}: {error}", file=sys.stderr)

@@ -7,10 +7,12 @@ should not pay for them.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.exceptions import DbtRuntimeError
 
-from kairos import machine, publish, state
+from kairos import machine, publish, settings, state
 from kairos.errors import KairosError
 from kairos.raw import raw_statements
 
@@ -72,6 +74,15 @@ def set_storage(connection) -> None:
 
 class Plugin(BasePlugin):
     """The class must have this name."""
+
+    def initialize(self, plugin_config):
+        """Before dbt opens the warehouse: what would be a traceback there, or no word at all, is a sentence here."""
+        try:
+            settings.check_environment()
+            machine.workers()
+            publish.check_warehouse(Path(self.creds.path).absolute())
+        except KairosError as error:
+            raise DbtRuntimeError(str(error)) from error
 
     def configure_connection(self, conn):
         """Settings, limits from the machine (half of the memory, the rest is for learning), and the functions.

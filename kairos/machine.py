@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from kairos.errors import SettingError
+
 
 def root() -> Path:
     """The project's root: KAIROS_ROOT, else the folder above the package when it holds dbt_project.yml, else here."""
@@ -15,8 +17,8 @@ def root() -> Path:
 
 
 def place(variable: str, default: str) -> Path:
-    """A configured path, relative to the project's root unless absolute."""
-    return (root() / os.environ.get(variable, default)).resolve()
+    """A configured path, relative to the project's root unless absolute; an empty variable is not set."""
+    return (root() / (os.environ.get(variable) or default)).resolve()
 
 
 def market_dir() -> Path:
@@ -54,9 +56,19 @@ def environment(
 
 
 def workers() -> int:
-    """Cores one process may use: KAIROS_WORKERS, default all this process is allowed on."""
-    given = os.environ.get("KAIROS_WORKERS")
-    return max(1, int(given)) if given else len(os.sched_getaffinity(0))
+    """Cores one process may use: KAIROS_WORKERS, default all this process is allowed on.
+
+    Raises:
+        SettingError: it is not a whole number of 1 or more.
+    """
+    given = os.environ.get("KAIROS_WORKERS", "").strip()
+    if not given:
+        return len(os.sched_getaffinity(0))
+    if not (given.isascii() and given.isdigit() and int(given)):
+        raise SettingError(
+            f"KAIROS_WORKERS must be a whole number of 1 or more, got '{given}'. Correct it, or unset it for all cores."
+        )
+    return int(given)
 
 
 def memory_bytes() -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 
 from kairos import machine
-from kairos.errors import PublishError
+from kairos.errors import PublishError, SettingError
 
 KEEP = 3
 DATABASE = "kairos_marts.duckdb"
@@ -162,6 +162,28 @@ def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> P
                 " all of them. Run `make build`."
             )
         return release(connection, published, marts)
+
+
+def check_warehouse(warehouse: Path) -> None:
+    """Open and close the warehouse that a build writes, after making its folder.
+
+    Raises:
+        SettingError: it cannot be opened; says why, and the cure.
+    """
+    try:
+        warehouse.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"The folder of the warehouse {warehouse} cannot be made: {error}. Correct KAIROS_DB."
+        ) from error
+    if warehouse.is_dir():
+        raise SettingError(
+            f"The warehouse {warehouse} is a folder. Set KAIROS_DB to a file, such as {warehouse}/kairos.duckdb."
+        )
+    try:
+        duckdb.connect(str(warehouse)).close()
+    except duckdb.Error as error:
+        raise SettingError(locked_message(warehouse, error)) from error
 
 
 def locked_message(path: Path, error: Exception) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
+import duckdb
 import pytest
 import sql_model
+from dbt_common.exceptions import DbtRuntimeError
 
-from kairos import settings
+from kairos import machine, publish, settings
+from kairos.dbt_plugin import Plugin
 from kairos.errors import SettingError
 
 
@@ -63,3 +66,72 @@ def test_an_empty_variable_is_not_set(monkeypatch):
 def test_no_sql_makes_a_number_of_a_setting_by_itself():
     files = [path for folder in ("models", "tests", "analyses") for path in (sql_model.ROOT / folder).rglob("*.sql")]
     assert not [path.name for path in files if re.search(r"setting\([^)]*\)+ *\| *(int|float)", path.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("KAIROS__MIN_CROSS_SECTOIN", "nothing reads it. Did you mean KAIROS__MIN_CROSS_SECTION?"),
+        ("KAIROS__min_cross_section", "nothing reads it"),
+        ("KAIROS_MARKT", "nothing reads it. Did you mean KAIROS_MARKET?"),
+        ("KAIROS__ACTIVE_ALPHAS", "cannot override var active_alphas, which holds more than one value"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_refused(name, says, monkeypatch):
+    settings.check_environment()
+    monkeypatch.setenv(name, "30")
+    with pytest.raises(SettingError, match=f"{name}.*{re.escape(says)}"):
+        settings.check_environment()
+
+
+def test_every_place_that_is_read_is_known():
+    """And none is known that nothing reads."""
+    root = sql_model.ROOT
+    files = [*(root / "kairos").rglob("*.py"), root / "profiles.yml", root / "tests/python/conftest.py"]
+    read = {name for file in files for name in re.findall(r"\bKAIROS_([A-Z][A-Z_]*)\b", file.read_text())}
+    assert read == set(settings.PLACES)
+
+
+@pytest.mark.parametrize("given", ["abc", "0", "-1", "1.5"])
+def test_workers_that_are_no_number_are_refused_by_name(given, monkeypatch):
+    monkeypatch.setenv("KAIROS_WORKERS", given)
+    with pytest.raises(SettingError, match=f"KAIROS_WORKERS must be a whole number of 1 or more, got '{given}'"):
+        machine.workers()
+
+
+def test_an_empty_place_is_not_set(monkeypatch):
+    """The project's root was taken for the market."""
+    monkeypatch.setenv("KAIROS_MARKET", "")
+    monkeypatch.setenv("KAIROS_WORKERS", "")
+    assert machine.market_dir() == machine.root() / "market/demo"
+    assert machine.workers() >= 1
+
+
+def test_a_warehouse_that_cannot_be_opened_is_a_sentence_with_the_cure(tmp_path):
+    """Its folder is made where it is missing."""
+    publish.check_warehouse(tmp_path / "new/kairos.duckdb")
+    assert duckdb.connect(str(tmp_path / "new/kairos.duckdb"), read_only=True).sql("show tables").fetchall() == []
+    with pytest.raises(SettingError, match=r"is a folder\. Set KAIROS_DB to a file"):
+        publish.check_warehouse(tmp_path / "new")
+    (tmp_path / "file").write_text("none")
+    with pytest.raises(SettingError, match=r"file/kairos\.duckdb cannot be made.*Correct KAIROS_DB"):
+        publish.check_warehouse(tmp_path / "file/kairos.duckdb")
+    with pytest.raises(SettingError, match="cannot be opened"):
+        publish.check_warehouse(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"KAIROS_WORKERS": "abc"}, "KAIROS_WORKERS must be a whole number"),
+        ({"KAIROS_MARKT": "elsewhere"}, "Did you mean KAIROS_MARKET?"),
+        ({"KAIROS_DB": "."}, "is a folder. Set KAIROS_DB to a file"),
+    ],
+)
+def test_dbt_itself_says_the_cure(environment, says, tmp_path, monkeypatch):
+    """dbt makes the plugin before it opens the warehouse, and shows its errors without a traceback."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    credentials = SimpleNamespace(path=environment.get("KAIROS_DB", str(tmp_path / "kairos.duckdb")))
+    with pytest.raises(DbtRuntimeError, match=re.escape(says)):
+        Plugin("kairos", {}, credentials)
