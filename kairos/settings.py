@@ -70,4 +70,4 @@ def _project_vars() -> dict[str, Any]:
 @cache
 def _vars(project: Path, changed_at: int) -> dict[str, Any]:
     """The vars of a project's file as it was when it was last changed."""
-    return yaml.load(project.read_text(), Loader=_LOADER)["vars"]
+    return yaml.load(project.read_text(), Loader=_LOADER).get("vars", {})
