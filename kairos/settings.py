@@ -43,7 +43,8 @@ def setting_number(name: str) -> int:
 
 
 def check_environment() -> None:
-    """Every KAIROS_ variable is one that something reads: a misspelt one would go by without a word.
+    """Every KAIROS__ variable is a var that one value fits, and no KAIROS_ variable looks like a misspelt place: it
+    would go by without a word. A KAIROS_ variable that is nothing like one of ours is somebody else's.
 
     Raises:
         SettingError: a name that nothing reads, or that of a var with more than one value; says which is nearest.
@@ -57,7 +58,10 @@ def check_environment() -> None:
                 f"{name} cannot override var {lists[name]}, which holds more than one value. Unset it and change the"
                 " var in dbt_project.yml."
             )
-        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)
+        is_var = name.startswith("KAIROS__")
+        near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7 if is_var else 0.85)
+        if not (is_var or near):
+            continue
         cure = f"Did you mean {near[0]}?" if near else "The vars of dbt_project.yml and the README name those that are."
         raise SettingError(f"{name} is set, and nothing reads it. {cure} Correct or unset it.")
 

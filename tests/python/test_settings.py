@@ -78,6 +78,7 @@ def test_no_sql_makes_a_number_of_a_setting_by_itself():
     ],
 )
 def test_a_variable_that_nothing_reads_is_refused(name, says, monkeypatch):
+    monkeypatch.setenv("KAIROS_HOME", "of somebody else's wrapper")
     settings.check_environment()
     monkeypatch.setenv(name, "30")
     with pytest.raises(SettingError, match=f"{name}.*{re.escape(says)}"):
