@@ -169,4 +169,9 @@ def _said(choice: registry.Choice) -> int:
         f"{choice.alpha_name}: version {choice.version} serves from {choice.effective_date} on"
         f" ({choice.event}), until a newer scheduled fit does. The next build scores with it."
     )
+    if choice.is_taken_over:
+        print(
+            "But a scheduled fold begins on that very session: unless it cannot be fitted, its fit takes over at once."
+            f" To choose against it, build with {choice.effective_date} first and choose then."
+        )
     return 0

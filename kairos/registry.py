@@ -51,12 +51,16 @@ group by specs.retrain, specs.step_months, specs.n_splits
 
 @dataclass(frozen=True)
 class Choice:
-    """What a promotion or a rollback came to."""
+    """What a promotion or a rollback came to.
+
+    is_taken_over: a scheduled fold begins on effective_date, and its fit, once it is made, serves instead.
+    """
 
     alpha_name: str
     version: int
     event: str
     effective_date: dt.date
+    is_taken_over: bool = False
 
 
 def versions(warehouse: Path, alpha_name: str | None = None) -> list[dict[str, Any]]:
@@ -91,8 +95,7 @@ def promote(warehouse: Path, place: Path, alpha_name: str, version: int, why: st
         who: default the user of the operating system.
 
     Raises:
-        RegistryError: no such alpha or version, a gate does not let it pass, it already serves or never would, since a
-            scheduled fit begins with the next session, or no reason was given.
+        RegistryError: no such alpha or version, a gate does not let it pass, it already serves, or no reason was given.
         MarketError: no warehouse, or a locked one.
     """
     with _locked(place):
@@ -180,11 +183,6 @@ def _choose(
     following = _next_session(warehouse)
     with open_warehouse(warehouse) as connection:
         begins = connection.sql(_FOLD_BEGINS, params=[row["alpha_name"], following]).fetchall()
-    if begins == [(True,)]:
-        raise RegistryError(
-            f"A scheduled fold of {row['alpha_name']} begins on {following}, the session from which version"
-            f" {row['version']} would serve, and its fit takes that session over. Build with that session, then choose."
-        )
     _keep_fit(warehouse, place, row)
     said = {name: row[name] for name in ("alpha_name", "fit_id", "fold_id", "version", "gate_result")} | {
         "event_number": max([_last_event(warehouse), *(event["event_number"] for event in events(place))]) + 1,
@@ -195,7 +193,7 @@ def _choose(
         "first_seen_at": dt.datetime.now(dt.UTC).replace(tzinfo=None),
     }
     state.append(place, "registry_events", pa.Table.from_pylist([said], schema=REGISTRY_EVENTS))
-    return Choice(row["alpha_name"], row["version"], event, said["effective_date"])
+    return Choice(row["alpha_name"], row["version"], event, following, begins == [(True,)])
 
 
 def _user() -> str:

@@ -221,7 +221,7 @@ def test_a_newer_scheduled_fit_takes_over_from_a_chosen_one(built):
 
 
 @pytest.mark.parametrize(
-    ("spec", "is_refused"),
+    ("spec", "is_taken_over"),
     [
         ("n_splits = null, step_months = 1", True),
         ("n_splits = 4, step_months = 1", True),
@@ -230,15 +230,12 @@ def test_a_newer_scheduled_fit_takes_over_from_a_chosen_one(built):
         ("n_splits = null, step_months = 1, retrain = 'none'", False),
     ],
 )
-def test_a_choice_that_would_never_serve_is_refused(built, spec, is_refused):
+def test_a_choice_that_a_scheduled_fold_takes_over_says_so(built, spec, is_taken_over):
     """The last fold is that of May 2016, and the next session the last of June; steps are made to reach it or not."""
     with duckdb.connect(str(built.path)) as connection:
         connection.execute(f"update alpha_specs set {spec}")
-    if is_refused:
-        with pytest.raises(RegistryError, match=f"scheduled fold of good begins on {CALENDAR[LAST + 1]}"):
-            registry.promote(built.path, built.state, "good", 2, "steadier")
-    else:
-        assert registry.promote(built.path, built.state, "good", 2, "steadier").version == 2
+    choice = registry.promote(built.path, built.state, "good", 2, "steadier")
+    assert choice == registry.Choice("good", 2, "promote", CALENDAR[LAST + 1], is_taken_over)
 
 
 def test_a_fit_scheduled_for_the_same_day_takes_over_too(built):
@@ -283,6 +280,11 @@ def test_the_commands_say_what_they_did(built, monkeypatch, capsys):
     monkeypatch.setenv("KAIROS_STATE", str(built.state))
     assert main(["models", "promote", "good", "2", "--why", "steadier"]) == 0
     assert f"good: version 2 serves from {CALENDAR[LAST + 1]} on (promote)" in capsys.readouterr().out
+    with duckdb.connect(str(built.path)) as connection:
+        connection.execute("update alpha_specs set n_splits = null, step_months = 1")
+    assert main(["models", "promote", "noise", "1", "--why", "noise"]) == 1
+    assert main(["models", "rollback", "noise", "--why", "older"]) == 0
+    assert "a scheduled fold begins on that very session" in capsys.readouterr().out
     assert main(["models", "list", "good"]) == 0
     out = capsys.readouterr().out
     assert "promote of good to version 2: steadier" in out
