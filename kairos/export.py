@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kairos import machine
-from kairos.backtest.adhoc import open_warehouse
-from kairos.errors import MarketError, SpecError
+from kairos.backtest.adhoc import finished, open_warehouse
+from kairos.errors import SpecError
 from kairos.settings import setting, setting_number
 
 FOLDER = "exports/ml_alpha_factors"
@@ -63,31 +63,26 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
         SpecError: no such alpha, or no such horizon; names those there are.
         MarketError: no warehouse, a locked one, or one that is not built to its end.
     """
-    with open_warehouse(warehouse) as connection:
+    with finished(warehouse), open_warehouse(warehouse) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        try:
-            alphas = [name for name in connection.table("ml.ml_alphas").columns if name not in KEYS]
-            known = [name for name in connection.table("labels.labels").columns if name.startswith("fwd_ret_")]
-            if alpha not in alphas:
-                raise SpecError(
-                    f"Alpha {alpha!r} is not in this warehouse; there are: {', '.join(alphas)}. Name one of these, or"
-                    " set is_active of its row in seeds/alpha_specs.csv, list it in active_alphas and build."
-                )
-            spec = _row(connection, "select * from seeds.alpha_specs where alpha_name = $1", alpha)
-            horizon = horizon or _horizon(connection, alpha)
-            if f"fwd_ret_{horizon}d" not in known:
-                raise SpecError(
-                    f"There is no forward return of {horizon} days; the labels have {', '.join(known)}. Name one of"
-                    " their horizons with --horizon."
-                )
-            factors = _factors(connection, spec)
-            question = PANEL.format(
-                alpha=alpha, horizon=horizon, factors=", ".join(f"panel.{name}" for name in factors)
+        alphas = [name for name in connection.table("ml.ml_alphas").columns if name not in KEYS]
+        known = [name for name in connection.table("labels.labels").columns if name.startswith("fwd_ret_")]
+        if alpha not in alphas:
+            raise SpecError(
+                f"Alpha {alpha!r} is not in this warehouse; there are: {', '.join(alphas)}. Name one of these, or"
+                " set is_active of its row in seeds/alpha_specs.csv, list it in active_alphas and build."
             )
-            table = connection.sql(question).to_arrow_table()
-            told = _metadata(connection, alpha, horizon, spec, factors, table)
-        except duckdb.CatalogException as error:
-            raise MarketError(f"{warehouse} is not built to its end: {error}. Run make build first.") from error
+        spec = _row(connection, "select * from seeds.alpha_specs where alpha_name = $1", alpha)
+        horizon = horizon or _horizon(connection, alpha)
+        if f"fwd_ret_{horizon}d" not in known:
+            raise SpecError(
+                f"There is no forward return of {horizon} days; the labels have {', '.join(known)}. Name one of"
+                " their horizons with --horizon."
+            )
+        factors = _factors(connection, spec)
+        question = PANEL.format(alpha=alpha, horizon=horizon, factors=", ".join(f"panel.{name}" for name in factors))
+        table = connection.sql(question).to_arrow_table()
+        told = _metadata(connection, alpha, horizon, spec, factors, table)
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{alpha}_{setting('member_universe')}_1d.parquet"
     pq.write_table(table, out)

@@ -732,14 +732,14 @@ def _select_of_file(
 
 def _refuse_other_formats(label: str, table: Table, path: Path) -> None:
     """Raise MarketError for a CSV file that is empty, or has no required column and is something else."""
+    if path.suffix.lower() == ".parquet":
+        return
     with path.open("rb") as file:
         start = file.read(65536)
     cure = (
         "Write it as comma- or semicolon-separated text in UTF-8 whose first line names the columns "
         f"({_listed([column.name for column in table.columns if column.is_required])})."
     )
-    if path.suffix.lower() == ".parquet":
-        return
     if not start.strip():
         raise MarketError(f"{label} is empty. {cure} Or remove it.")
     line = re.split("[\r\n]", start.decode(errors="replace"), maxsplit=1)[0]

@@ -194,7 +194,7 @@ def _series(quality, keys: list[str]) -> dict[tuple, dict[str, np.ndarray]]:
     }
     rows = list(zip(*(np.asarray(found[key]).tolist() for key in keys), strict=True))
     bounds = [i for i in range(len(rows)) if not i or rows[i] != rows[i - 1]]
-    stops = [*bounds[1:], len(rows)] if rows else []
+    stops = [*bounds, len(rows)][1:]
     return {rows[i]: {name: v[i:j] for name, v in values.items()} for i, j in zip(bounds, stops, strict=True)}
 
 

@@ -95,8 +95,8 @@ def finished(warehouse: Path) -> Iterator[None]:
         yield
     except duckdb.CatalogException as error:
         raise MarketError(
-            f"{warehouse}: its last build did not get as far as this needs ({str(error).splitlines()[0]})."
-            " Run make build until it passes."
+            f"{warehouse}: its last build did not get as far as this needs, it is not built to its end"
+            f" ({str(error).splitlines()[0]}). Run make build until it passes."
         ) from error
 
 
