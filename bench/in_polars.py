@@ -548,3 +548,8 @@ def features(folder: Path, columns: Collection[str] = FEATURES) -> pl.LazyFrame:
     return frame.select(
         *KEYS, pl.max_horizontal(*known).alias("known_at"), *(name for name in FEATURES if name in wanted)
     )
+
+
+def greatest(folder: Path, columns: Collection[str]) -> dict[str, float]:
+    """The greatest value of each of some features: all is worked out, and nothing of it is kept."""
+    return features(folder, columns).select(pl.col(*columns).max()).collect(engine="streaming").row(0, named=True)

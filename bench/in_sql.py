@@ -72,8 +72,7 @@ def prepare(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> No
 def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[str, list[str]]:
     """Of each table that is made with these: its columns, with NULL for those that the selects do not scan.
 
-    What a select scans is what DuckDB plans. A column that nobody scans stays, because views name it, but is not worked
-    out.
+    What a select scans is what DuckDB plans. A column that nobody scans is there, because views name it, and NULL.
     """
     scanned = {}
     for table, kept in columns.items():
@@ -95,11 +94,38 @@ def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[
     }
 
 
+def statements(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]) -> None:
+    """Make what the tables read of the statements, once; of a table in reads (as read() gives it) what is scanned."""
+    for name in dict.fromkeys(read for table in columns for read in READS.get(table, ())):
+        if name not in reads:
+            compiled.build(con, [name])
+            continue
+        scanned = [column for column in reads[name] if not column.startswith("null::")]
+        con.execute(f"drop table if exists intermediate.{name}")
+        con.execute(f"create table intermediate.{name}_scanned as {compiled.select(con, name, scanned)}")
+        con.execute(
+            f"create view intermediate.{name} as select {', '.join(reads[name])} from intermediate.{name}_scanned"
+        )
+
+
 def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]) -> None:
     """Fill the tables, with the columns given, and bring them to the file; reads as read() gives it."""
-    compiled.build(con, dict.fromkeys(read for table in columns for read in READS.get(table, ())), reads)
+    statements(con, columns, reads)
     compiled.build(con, columns, columns)
     con.execute("checkpoint")
+
+
+def greatest(
+    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]
+) -> dict[str, float]:
+    """The greatest value of each feature: all is worked out, and of the tables themselves nothing is kept."""
+    statements(con, columns, reads)
+    found = {}
+    for table, kept in columns.items():
+        figures = ", ".join(f"max({column})" for column in kept)
+        row = con.execute(f"select {figures} from ({compiled.select(con, table, kept)})").fetchone()
+        found |= dict(zip(kept, row, strict=True))
+    return {name: value for name, value in found.items() if name not in KEYS}
 
 
 def features(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:

@@ -1,7 +1,8 @@
 """One timed run of one side in a process of its own: `python -m bench.one_round SIDE SET FOLDER THREADS`.
 
-SIDE is sql, polars (Parquet as Polars writes it unless told otherwise: zstd), polars_uncompressed or polars_in_memory.
-SET is all, kairos_23 or a family of bench.in_polars.
+SIDE is sql, polars (Parquet as Polars writes it unless told otherwise: zstd), polars_uncompressed or polars_in_memory;
+sql_unstored and polars_unstored keep no more than the greatest value of each column.
+SET is all, kairos_23 or a family of bench.in_polars; sql_unstored needs one whose families read no other family.
 
 Both sides are warmed on a small market first (imports, threads, code paths) and then pay for their own memory. The last
 line printed is JSON: CPU seconds (user + system, all threads), wall seconds, and the process's peak memory in GB.
@@ -37,6 +38,8 @@ def columns(of_set: str) -> list[str]:
 
 def timed(work: Callable[[], object]) -> dict[str, float]:
     """CPU and wall seconds of a call, and the peak memory of the process so far in GB."""
+    # copies of the inputs are not to be written to the disk by the side that comes next, at its first sync
+    os.sync()
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     work()
     after, ended = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
@@ -49,10 +52,11 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
     }
 
 
-def sql(folder: Path, small: Path, threads: int, features: list[str]) -> dict[str, float]:
-    """The project's SQL into the DuckDB file that holds its inputs."""
+def sql(folder: Path, small: Path, threads: int, side: str, features: list[str]) -> dict[str, float]:
+    """The project's SQL into the DuckDB file that holds its inputs, or of the families the greatest values alone."""
     from bench import compiled, in_sql
 
+    work = in_sql.greatest if side == "sql_unstored" else in_sql.build
     compiled.load(folder / "models.json")
     for market in (small, folder):
         shutil.copyfile(market / "source.duckdb", market / "work.duckdb")
@@ -60,30 +64,32 @@ def sql(folder: Path, small: Path, threads: int, features: list[str]) -> dict[st
         compiled.build(con, [*in_sql.ROWS, *in_sql.STATEMENTS, *in_sql.TABLES])
         tables = in_sql.wanted(in_sql.stored(con), features)
         reads = in_sql.read(con, tables)
-        in_sql.build(con, tables, reads)
+        work(con, tables, reads)
     with in_sql.connect(folder / "work.duckdb", threads) as con:
         in_sql.prepare(con, tables)
         for table in ("int_prices", "int_returns", "int_universe", "int_fundamentals"):
             con.execute(f"select count(*) from intermediate.{table}").fetchall()
-        return timed(lambda: in_sql.build(con, tables, reads))
+        return timed(lambda: work(con, tables, reads))
 
 
 def polars(folder: Path, small: Path, threads: int, side: str, features: list[str]) -> dict[str, float]:
-    """Polars, streaming, into a Parquet file or into memory."""
+    """Polars, streaming, into a Parquet file or into memory, or the greatest values alone."""
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     from bench import in_polars
 
     in_polars.features(small, features).sink_parquet(small / "features.parquet")
     if side == "polars_in_memory":
         return timed(lambda: in_polars.features(folder, features).collect(engine="streaming"))
+    if side == "polars_unstored":
+        return timed(lambda: in_polars.greatest(folder, features))
     to, compression = folder / "features.parquet", "uncompressed" if side == "polars_uncompressed" else "zstd"
     return timed(lambda: in_polars.features(folder, features).sink_parquet(to, compression=compression))
 
 
 if __name__ == "__main__":
     side, of_set, folder, threads = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
-    if side == "sql":
-        figures = sql(folder, folder / "small", threads, columns(of_set))
+    if side.startswith("sql"):
+        figures = sql(folder, folder / "small", threads, side, columns(of_set))
     else:
         figures = polars(folder, folder / "small", threads, side, columns(of_set))
     print(json.dumps(figures))

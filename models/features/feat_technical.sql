@@ -190,7 +190,7 @@ trading as (
         case when row_in_run > 1 then sign(close - lag(close) over ()) * volume_shares end as signed_volume,
         case
             when row_in_run > 1 and volume_shares > 0
-                then abs(close_total_return / lag(close_total_return) over () - 1) / dollar_volume_usd
+                then abs({{ total_return() }}) / dollar_volume_usd
             else 0
         end as impact
 

@@ -26,8 +26,8 @@ prices as (
         security_id,
         known_at,
         decided_at,
-        close,
-        close_unadjusted
+        close_unadjusted is null as is_basis_assumed,
+        coalesce(close_unadjusted, close) as price
 
     from {{ ref('int_prices') }}
 
@@ -40,6 +40,7 @@ steps as (
     select
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
         {{ part }}_known_at::date as {{ part }}_known_date,
+        {{ part }}_known_at::date + {{ staleness_days }} as {{ part }}_fresh_until,
         {%- endfor %}
         *
 
@@ -55,10 +56,11 @@ joined as (
         prices.as_of_date,
         prices.security_id,
         prices.decided_at,
-        prices.close,
-        prices.close_unadjusted,
+        prices.is_basis_assumed,
+        prices.price,
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
         prices.as_of_date - steps_by_row.{{ part }}_known_date as {{ part }}_age_days,
+        prices.as_of_date <= steps_by_row.{{ part }}_fresh_until as is_{{ part }}_fresh,
         {%- endfor %}
         steps_by_row.* exclude (security_id, effective_at, usable_at, known_at),
         greatest(prices.known_at, steps_by_row.known_at) as known_at
@@ -85,26 +87,26 @@ served as (
 
         ---------- market value
         case
-            when shares_age_days <= {{ staleness_days }}
-                then case when close_unadjusted is null then shares_basic else shares end
+            when is_shares_fresh
+                then case when is_basis_assumed then shares_basic else shares end
         end as shares_at_t,
         is_shares_suspect,
-        close_unadjusted is null as is_basis_assumed,
+        is_basis_assumed,
         case
-            when shares_age_days <= {{ staleness_days }} and not is_shares_suspect
-                then case when close_unadjusted is null then close * shares_basic else close_unadjusted * shares end
+            when is_shares_fresh and not is_shares_suspect
+                then price * case when is_basis_assumed then shares_basic else shares end
         end as market_value_usd,
 
         ---------- what was known, NULL when stale
         {%- for item, sources in rests_on.items() %}
         {%- set is_fresh -%}
         {%- for source in sources -%}
-        {{ ' and ' if not loop.first }}{{ source }}_age_days <= {{ staleness_days }}
+        {{ ' and ' if not loop.first }}is_{{ source }}_fresh
         {%- endfor -%}
         {%- endset %}
         case when {{ is_fresh }} then {{ item }} end as {{ item }},
         {%- endfor %}
-        case when income_age_days <= {{ staleness_days }} then income_age_days end as fundamental_age_days
+        case when is_income_fresh then income_age_days end as fundamental_age_days
 
     from joined
 

@@ -25,7 +25,7 @@ returned as (
         known_at,
         row_in_run,
         is_stale,
-        case when row_in_run > 1 then close_total_return / lag(close_total_return) over () - 1 end as r
+        {{ total_return() }} as r
 
     from prices
 

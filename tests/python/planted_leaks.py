@@ -224,7 +224,7 @@ LEAKS = (
         (
             (
                 f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
-                "{{ source }}_age_days <= {{ staleness_days }}",
+                "is_{{ source }}_fresh",
                 "true",
             ),
         ),
@@ -271,7 +271,13 @@ LEAKS = (
     Leak(
         "market value is the adjusted close times shares",
         "adjusted prices are used as ratios only",
-        ((f"{INTERMEDIATE}/int_fundamentals_as_of.sql", "close_unadjusted * shares end", "close * shares end"),),
+        (
+            (
+                f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
+                "coalesce(close_unadjusted, close) as price",
+                "close as price",
+            ),
+        ),
         "test_int_fundamentals_as_of__known_before_at_and_after_the_decision",
     ),
     # --- windows

@@ -52,6 +52,18 @@ def test_a_set_alone_is_worked_out_alone(folder, sides, tmp_path):
         assert [count > 0 for count in found] == [True, True, False]
 
 
+def test_what_is_not_stored_is_worked_out(folder, sides, tmp_path):
+    wanted = columns("kairos_23")
+    shutil.copyfile(folder / "source.duckdb", tmp_path / "source.duckdb")
+    with in_sql.connect(tmp_path / "source.duckdb", threads=2) as con:
+        tables = in_sql.wanted(in_sql.stored(con), wanted)
+        ours = in_sql.greatest(con, tables, in_sql.read(con, tables))
+    theirs = in_polars.greatest(folder, wanted)
+    stored = {name: sides[0][name].max() for name in wanted}
+    assert ours == stored
+    assert theirs == pytest.approx(stored, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", ["beta_252d", "roe"])
 def test_comparison_sees_one_cell(sides, name):
     ours, theirs = sides

@@ -359,20 +359,17 @@ def test_variance_does_not_cancel_when_the_mean_is_large():
     with duckdb.connect() as con:
         con.execute("create schema intermediate")
         con.execute(
-            """create table intermediate.int_returns as select date '2000-01-01' + i::integer as as_of_date,
-            1 as security_id, timestamp '2000-01-01' as known_at, (i + 1)::integer as row_in_run, x[i + 1] as r
+            """create table intermediate.int_prices as select date '2000-01-01' + i::integer as as_of_date,
+            1 as security_id, (i + 1)::integer as row_in_run, x[i + 1] as high, x[i + 1] as low, x[i + 1] as close,
+            x[i + 1] as close_total_return
             from (select $x::double[] as x), range(300) as r (i) order by i""",
             {"x": x.tolist()},
         )
-        con.execute(
-            """create table intermediate.int_prices as select *, 1.0::double as high, 1.0::double as low,
-            1.0::double as close from intermediate.int_returns"""
-        )
         compiled.build(con, ["feat_volatility"])
-        got = con.sql("select vol_63 from features.feat_volatility").df()["vol_63"].to_numpy()
+        got = con.sql("select bb_width_20 from features.feat_volatility").df()["bb_width_20"].to_numpy()
     # the sums carry 8 digits of the deviations; a sum of squares less the squared sum would carry none
-    want = deviation(x - 1e6, 63)
-    assert np.nanmax(np.abs(got[63:] / want[63:] - 1)) < 1e-6
+    want = 4 * np.std(windows(x - 1e6, 20), axis=1) / windows(x, 20).mean(axis=1)
+    assert np.nanmax(np.abs(got[19:] / want[19:] - 1)) < 1e-6
 
 
 @pytest.mark.parametrize("missing", ["feat_beta", "feat_price"])
