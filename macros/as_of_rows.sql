@@ -95,11 +95,11 @@
 ),
 {%- endmacro %}
 
-{#- may_end: in a view, which people read with a limit that ends the events first (macro same_rows). Should the events of a
+{#- first_may_end: in a view, which people read with a limit that ends the events first (macro same_rows). Should the events of a
     view end before the prices for another reason, the tables made of it are short, and the collector says so. -#}
-{% macro as_of_rows_hold(by_row, prices, at='known_at', may_end=false) -%}
+{% macro as_of_rows_hold(by_row, prices, at='known_at', first_may_end=false) -%}
     case
-        {%- if may_end %}
+        {%- if first_may_end %}
         when {{ by_row }}.security_id is null then false
         {%- endif %}
         when

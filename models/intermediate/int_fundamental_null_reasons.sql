@@ -72,7 +72,7 @@ fundamentals as (
     positional join {{ ref('int_universe') }} as universe
 
     where
-        {{ as_of_rows_hold('events_by_row', 'served', may_end=true) }}
+        {{ as_of_rows_hold('events_by_row', 'served', first_may_end=true) }}
         and {{ same_rows(['served', 'universe'], first_may_end=true) }}
 
 ),

@@ -68,7 +68,7 @@ joined as (
     from steps_by_row
     positional join prices
 
-    where {{ as_of_rows_hold('steps_by_row', 'prices', at='effective_at', may_end=true) }}
+    where {{ as_of_rows_hold('steps_by_row', 'prices', at='effective_at', first_may_end=true) }}
 
 ),
 
