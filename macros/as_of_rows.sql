@@ -95,8 +95,9 @@
 ),
 {%- endmacro %}
 
-{#- first_may_end: in a view, which people read with a limit that ends the events first (macro same_rows). Should the events of a
-    view end before the prices for another reason, the tables made of it are short, and the collector says so. -#}
+{#- first_may_end: in a view, which people read with a limit that ends the events first (macro same_rows). Should the
+    events of a view end before the prices for another reason, the tables made of it are short, and the collector says
+    so. -#}
 {% macro as_of_rows_hold(by_row, prices, at='known_at', first_may_end=false) -%}
     case
         {%- if first_may_end %}
