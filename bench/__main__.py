@@ -75,7 +75,7 @@ def compared(rounds: list[dict[str, dict[str, float]]]) -> dict[str, float]:
     return found
 
 
-def line(found: dict[str, float], ours: str, theirs: str, goal: float | None) -> str:
+def line(found: dict[str, float], ours: str, theirs: str, goal: float | None = None) -> str:
     """What two sides take, and their ratio beside its goal."""
     ratio = found[f"cpu_vs_{theirs}"]
     verdict = "" if goal is None else f" (goal {goal:.2f}: {'' if ratio <= goal else 'not '}reached)"
@@ -112,7 +112,7 @@ def main() -> None:
         found = medians[of_set] = compared(rounds)
         print(f"{of_set}: {line(found, *SIDES, GOALS.get(of_set))}", flush=True)
         if of_set in UNSTORED:
-            print(f"    nothing stored: {line(found, *UNSTORED[of_set], GOALS[of_set])}", flush=True)
+            print(f"    no feature stored: {line(found, *UNSTORED[of_set])}", flush=True)
         for side in others:
             print(
                 f"    over {side}: CPU {found[f'cpu_vs_{side}']:.2f}, wall {found[f'wall_vs_{side}']:.2f}", flush=True

@@ -69,10 +69,10 @@ def prepare(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> No
     compiled.build(con, dict.fromkeys(below for read in others for below in (*READS.get(read, ()), read)))
 
 
-def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Of each table that is made with these: its columns, with NULL for those that the selects do not scan.
+def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[str, dict[str, str | None]]:
+    """Of each table that is made with these: its columns; with a type, those that the selects do not scan.
 
-    What a select scans is what DuckDB plans. A column that nobody scans is there, because views name it, and NULL.
+    What a select scans is what DuckDB plans.
     """
     scanned = {}
     for table, kept in columns.items():
@@ -86,29 +86,36 @@ def read(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]]) -> dict[
                 scanned.setdefault(name, set()).update([found] if isinstance(found, str) else found)
     made = {read for table in columns for read in READS.get(table, ()) if read in scanned}
     return {
-        table: [
-            name if name in scanned[table] else f"null::{kind} as {name}"
+        table: {
+            name: None if name in scanned[table] else kind
             for name, kind, *_ in con.execute(f"describe intermediate.{table}").fetchall()
-        ]
+        }
         for table in made
     }
 
 
-def statements(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]) -> None:
-    """Make what the tables read of the statements, once; of a table in reads (as read() gives it) what is scanned."""
+def statements(
+    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, dict[str, str | None]]
+) -> None:
+    """Make, once, what the tables read of the statements.
+
+    Of a table in reads, as read() gives it, only what is scanned is worked out. The other columns are there, because
+    views name them, and NULL: the table's name is then a view.
+    """
     for name in dict.fromkeys(read for table in columns for read in READS.get(table, ())):
         if name not in reads:
             compiled.build(con, [name])
             continue
-        scanned = [column for column in reads[name] if not column.startswith("null::")]
+        kept = [column for column, unread in reads[name].items() if not unread]
+        named = [f"null::{unread} as {column}" if unread else column for column, unread in reads[name].items()]
         con.execute(f"drop table if exists intermediate.{name}")
-        con.execute(f"create table intermediate.{name}_scanned as {compiled.select(con, name, scanned)}")
-        con.execute(
-            f"create view intermediate.{name} as select {', '.join(reads[name])} from intermediate.{name}_scanned"
-        )
+        con.execute(f"create table intermediate.{name}_scanned as {compiled.select(con, name, kept)}")
+        con.execute(f"create view intermediate.{name} as select {', '.join(named)} from intermediate.{name}_scanned")
 
 
-def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]) -> None:
+def build(
+    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, dict[str, str | None]]
+) -> None:
     """Fill the tables, with the columns given, and bring them to the file; reads as read() gives it."""
     statements(con, columns, reads)
     compiled.build(con, columns, columns)
@@ -116,7 +123,7 @@ def build(con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: 
 
 
 def greatest(
-    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, list[str]]
+    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, dict[str, str | None]]
 ) -> dict[str, float]:
     """The greatest value of each feature: all is worked out, and of the tables themselves nothing is kept."""
     statements(con, columns, reads)

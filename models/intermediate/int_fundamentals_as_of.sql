@@ -27,7 +27,7 @@ prices as (
         known_at,
         decided_at,
         close_unadjusted is null as is_basis_assumed,
-        coalesce(close_unadjusted, close) as price
+        coalesce(close_unadjusted, close) as price_on_basis
 
     from {{ ref('int_prices') }}
 
@@ -57,7 +57,7 @@ joined as (
         prices.security_id,
         prices.decided_at,
         prices.is_basis_assumed,
-        prices.price,
+        prices.price_on_basis,
         {%- for part in ['income', 'balance', 'cashflow', 'shares'] %}
         prices.as_of_date - steps_by_row.{{ part }}_known_date as {{ part }}_age_days,
         prices.as_of_date <= steps_by_row.{{ part }}_fresh_until as is_{{ part }}_fresh,
@@ -94,7 +94,7 @@ served as (
         is_basis_assumed,
         case
             when is_shares_fresh and not is_shares_suspect
-                then price * case when is_basis_assumed then shares_basic else shares end
+                then price_on_basis * case when is_basis_assumed then shares_basic else shares end
         end as market_value_usd,
 
         ---------- what was known, NULL when stale

@@ -355,21 +355,22 @@ def test_bits_of_a_window_do_not_depend_on_rows_outside_it():
 
 def test_variance_does_not_cancel_when_the_mean_is_large():
     rng = np.random.default_rng(11)
-    x = 1e6 + rng.normal(0, 1e-2, 300)
+    close, r = 1e6 + rng.normal(0, 1e-2, 74), 1e4 + rng.normal(0, 1e-3, 74)
     with duckdb.connect() as con:
         con.execute("create schema intermediate")
         con.execute(
             """create table intermediate.int_prices as select date '2000-01-01' + i::integer as as_of_date,
             1 as security_id, (i + 1)::integer as row_in_run, x[i + 1] as high, x[i + 1] as low, x[i + 1] as close,
-            x[i + 1] as close_total_return
-            from (select $x::double[] as x), range(300) as r (i) order by i""",
-            {"x": x.tolist()},
+            tr[i + 1] as close_total_return
+            from (select $x::double[] as x, $tr::double[] as tr), range(74) as r (i) order by i""",
+            {"x": close.tolist(), "tr": np.cumprod(1 + r).tolist()},
         )
         compiled.build(con, ["feat_volatility"])
-        got = con.sql("select bb_width_20 from features.feat_volatility").df()["bb_width_20"].to_numpy()
+        got = con.sql("select bb_width_20, vol_63 from features.feat_volatility").df()
     # the sums carry 8 digits of the deviations; a sum of squares less the squared sum would carry none
-    want = 4 * np.std(windows(x - 1e6, 20), axis=1) / windows(x, 20).mean(axis=1)
-    assert np.nanmax(np.abs(got[19:] / want[19:] - 1)) < 1e-6
+    width = 4 * np.std(windows(close - 1e6, 20), axis=1) / windows(close, 20).mean(axis=1)
+    for name, first, want in (("bb_width_20", 19, width), ("vol_63", 63, deviation(r - 1e4, 63))):
+        assert np.abs(got[name].to_numpy()[first:] / want[first:] - 1).max() < 1e-6, name
 
 
 @pytest.mark.parametrize("missing", ["feat_beta", "feat_price"])
