@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -114,12 +115,33 @@ def statements(
 
 
 def build(
-    con: duckdb.DuckDBPyConnection, columns: dict[str, list[str]], reads: dict[str, dict[str, str | None]]
+    con: duckdb.DuckDBPyConnection,
+    columns: dict[str, list[str]],
+    reads: dict[str, dict[str, str | None]],
+    threads: int,
 ) -> None:
-    """Fill the tables, with the columns given, and bring them to the file; reads as read() gives it."""
-    statements(con, columns, reads)
-    compiled.build(con, columns, columns)
+    """Fill the tables, with the columns given, and bring them to the file; reads as read() gives it.
+
+    As in a build by dbt as many tables are made at a time as there are threads, each after those it reads.
+    """
+    con.execute("create schema if not exists features")
+    with ThreadPoolExecutor(threads) as pool:
+        # a table's turn comes after those it waits for have been handed out: none waits for one that cannot begin
+        made = {STATEMENTS: pool.submit(statements, con.cursor(), columns, reads)}
+        for table in columns:
+            waits_for = [made[STATEMENTS]] if table in READS else []
+            waits_for += [made[read] for read in FAMILIES_READ.get(table, ()) if read in made]
+            made[table] = pool.submit(make, con.cursor(), table, columns[table], waits_for)
+        for table in made.values():
+            table.result()
     con.execute("checkpoint")
+
+
+def make(con: duckdb.DuckDBPyConnection, table: str, columns: list[str], waits_for: list[Future]) -> None:
+    """Fill one table after others."""
+    for read in waits_for:
+        read.result()
+    compiled.build(con, [table], {table: columns})
 
 
 def greatest(

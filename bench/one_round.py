@@ -56,7 +56,12 @@ def sql(folder: Path, small: Path, threads: int, side: str, features: list[str])
     """The project's SQL into the DuckDB file that holds its inputs, or of the families the greatest values alone."""
     from bench import compiled, in_sql
 
-    work = in_sql.greatest if side == "sql_unstored" else in_sql.build
+    def work(con, tables, reads):
+        if side == "sql_unstored":
+            in_sql.greatest(con, tables, reads)
+        else:
+            in_sql.build(con, tables, reads, threads)
+
     compiled.load(folder / "models.json")
     for market in (small, folder):
         shutil.copyfile(market / "source.duckdb", market / "work.duckdb")

@@ -45,7 +45,7 @@ def test_a_set_alone_is_worked_out_alone(folder, sides, tmp_path):
     shutil.copyfile(folder / "source.duckdb", tmp_path / "source.duckdb")
     with in_sql.connect(tmp_path / "source.duckdb", threads=2) as con:
         tables = in_sql.wanted(in_sql.stored(con), wanted)
-        in_sql.build(con, tables, in_sql.read(con, tables))
+        in_sql.build(con, tables, in_sql.read(con, tables), threads=2)
         assert in_sql.features(con).select(*wanted).pl().equals(sides[0].select(wanted))
         counts = "count(net_income_ttm), count(shares), count(dividends_paid_ttm)"
         found = con.execute(f"select {counts} from intermediate.int_fundamental_steps").fetchone()
