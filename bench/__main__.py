@@ -5,7 +5,8 @@ threads) and wall time is printed; before anything is, all features of both side
 is apart: the SQL is what dbt compiled, run on a plain connection. Both sides start from prices, returns, members,
 statements and owners of the intermediate layer and write their features to a file: the SQL to the DuckDB file, Polars
 to Parquet. Of a set both sides work out its columns alone; a family of the SQL finds the families it reads already
-built. Of the 23 a second line says what working them out takes, where neither side stores them.
+built. The SQL makes as many tables at a time as there are threads, as a build does. Of the 23 a second line says what
+working them out takes, where neither side stores them.
 """
 
 from __future__ import annotations
