@@ -185,6 +185,7 @@ def test_a_lookback_one_short_is_caught(market):
                 short = sql.replace(f"('sessions_back')[{first}]", f"('sessions_back')[{first - 1}]")
                 assert bits(con, f"from ({short}) {new}") != built, f"{name}: {first}"
                 reaching.append((name, first - 1))
+    assert len({name for name, _ in reaching}) >= 5
     assert {("feat_volatility", 512), ("feat_beta", 251), ("feat_momentum", 252)} <= set(reaching)
 
 
