@@ -45,6 +45,19 @@ MUST_COMPARE = (
     *("pf_scores", "pf_target_weights", "pf_orders", "pf_trades", "pf_holdings", "pf_backtest_days"),
     *("fct_signals", "fct_alphas", "fct_weights", "fct_trades", "fct_holdings", "fct_backtest_days"),
 )
+# of each setting that is no number, a value that is not the project's own
+OTHER_CHOICES = {
+    "date_only_known": "start_of_day",
+    "simfin_value_policy": "restated_date",
+    "restatement_policy": "most_recent",
+    "sector_policy": "snapshot",
+    "fill": "next_open",
+    "member_universe": "sp500",
+    "folds_start_date": "2016-07-01",
+    "executor": "dask",
+    "executor_address": "tcp://nowhere:1",
+    "shared_dir": "/nowhere",
+}
 PROJECT_PARTS = ("models", "python_models", "macros", "seeds", "tests", "analyses")
 
 
@@ -269,11 +282,20 @@ def leaky(proof, tmp_path_factory) -> Leaky:
 def said(proof, leaky, tmp_path_factory) -> dict[str, str]:
     """unit test -> what it says: those of the project, and those on models with a leak, all in one run of dbt.
 
-    They count on the project's own settings, not on those of the small market.
+    They test code, not a configuration: the environment sets every setting to something else.
     """
     work = tmp_path_factory.mktemp("unit_tests")
     shutil.copyfile(proof.whole, work / "kairos.duckdb")
-    return Builder(leaky.builder.project).unit_tests(proof.market, work, ["test_type:unit"])
+    return Builder(leaky.builder.project, settings=other_settings()).unit_tests(proof.market, work, ["test_type:unit"])
+
+
+def other_settings() -> dict[str, str]:
+    """For each setting of the project a value that it does not have, as a build's environment gives it."""
+    values = yaml.safe_load((machine.root() / "dbt_project.yml").read_text())["vars"]
+    numbers = {name: str(value + 1) for name, value in values.items() if isinstance(value, int)}
+    others = numbers | OTHER_CHOICES
+    assert {name for name, value in values.items() if not isinstance(value, list | dict)} == set(others)
+    return {f"KAIROS__{name.upper()}": value for name, value in others.items()}
 
 
 def test_every_unit_test_passes(proof, said):
