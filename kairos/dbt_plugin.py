@@ -56,6 +56,8 @@ FUNCTIONS = (
 
 SETTINGS = {
     "preserve_insertion_order": "true",
+    # moments without a zone are UTC, wherever the machine stands
+    "TimeZone": "UTC",
     # looking for patterns takes a third of the CPU of a feature table, and doubles have none; what these would save is
     # a fifth of a feature table's file (alp, alprd) and a twelfth of the warehouse (bitpacking)
     "disabled_compression_methods": "alp,alprd,bitpacking",

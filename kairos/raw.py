@@ -949,6 +949,8 @@ def _can_fail(type_: str, column: Column) -> bool:
     """Whether single values may turn out unreadable."""
     if column.type == "VARCHAR" or not _is_castable(type_, column):
         return False
+    if column.type == "DATE":
+        return type_ == "VARCHAR" or "TIME ZONE" in type_
     return type_ == "VARCHAR" or (column.type in ("BIGINT", "INTEGER") and type_ not in ("INTEGER", column.type))
 
 
@@ -958,14 +960,24 @@ def _given(name: str, type_: str) -> str:
 
 
 def _cast(name: str, type_: str, column: Column) -> str:
-    """The value in the declared type, NULL where it cannot be read. Zoned times count by their UTC date."""
+    """The value in the declared type, NULL where it cannot be read.
+
+    A date in text is year-month-day, the year with four digits, whatever time follows it: DuckDB would read 20-12-21 as
+    the year 20. Of moments with a zone the UTC date counts, as it does for a midnight in New York; one after noon, UTC,
+    may be the next day's midnight somewhere east of Greenwich or a time of the day itself, and is unreadable.
+    """
     value = _given(name, type_)
     if column.type == type_ and type_ != "VARCHAR":
         return value
     if column.type == "DATE":
         if type_ == "VARCHAR":
-            return f"try_cast(left({value}, 10) as date)"
-        return f"make_timestamp(epoch_us({value}))::date" if "TIME ZONE" in type_ else f"{value}::date"
+            day = f"try_cast(left({value}, 10) as date)"
+            is_one = f"{value}[5] in ('-', '/') and {value}[11] in ('', ' ', 'T')"
+            return f"case when {is_one} and {day} >= date '1900-01-01' then {day} end"
+        if "TIME ZONE" in type_:
+            moment = f"make_timestamp(epoch_us({value}))"
+            return f"case when hour({moment}) < 12 then {moment}::date end"
+        return f"{value}::date"
     return value if column.type == type_ else f"try_cast({value} as {column.type.lower()})"
 
 

@@ -17,9 +17,14 @@ def _mean(values: np.ndarray) -> float:
 
 
 def annual_return(returns: np.ndarray) -> float:
-    """Geometric: what grows to the same end over the same number of sessions; NaN without any."""
+    """Geometric: what grows to the same end over the same number of sessions; NaN without any.
+
+    -1 once all is lost: a short position can lose more than there is.
+    """
     if not len(returns):
         return math.nan
+    if np.min(returns) <= -1.0:
+        return -1.0
     return float(np.prod(1.0 + returns)) ** (SESSIONS_PER_YEAR / len(returns)) - 1.0
 
 

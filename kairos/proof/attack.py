@@ -124,7 +124,7 @@ def _filings(column: str) -> Rule:
 def _snapshots(cut: datetime.date) -> tuple[str, dict[str, str]]:
     """Rows first seen up to the moment of the cut's close; what was last seen later has been seen until the cut."""
     close = f"timestamptz '{closes()[cut]}+00'"
-    first, last = (f"try_cast({column} as timestamptz)" for column in ("first_snapshot_at", "last_snapshot_at"))
+    first, last = _moment("first_snapshot_at"), _moment("last_snapshot_at")
     return f"{first} <= {close}", {"last_snapshot_at": f"case when {last} <= {close} then last_snapshot_at end"}
 
 
@@ -193,6 +193,14 @@ def _date(column: str) -> str:
     return f'try_cast(left("{column}"::varchar, 10) as date)'
 
 
+def _moment(column: str) -> str:
+    """A column as TIMESTAMPTZ; a date alone is the moment at which var date_only_known says it is known."""
+    into_the_day = "interval 1 day - interval 1 microsecond" if _day_sign() == "<" else "interval 0 day"
+    text = f"trim({column}::varchar)"
+    moment = f"try_cast({text} as timestamptz)"
+    return f"case when length({text}) <= 10 then {moment} + {into_the_day} else {moment} end"
+
+
 def _files(market: Path, table: Table) -> list[Path]:
     """Files of a table, as kairos.raw finds them."""
     folder = market if table.vendor == "market" else market / table.vendor
@@ -207,6 +215,7 @@ def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> in
     before, after = reader.format(path), reader.format(target)
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = true")
+        con.execute("set TimeZone = 'UTC'")
         there = set(con.sql(f"from {before}").columns)
         given = ", ".join(f'{value} as "{column}"' for column, value in replaced.items() if column in there)
         columns = "* exclude (is_kept, place)" + (f" replace ({given})" if given else "")

@@ -1,7 +1,8 @@
 {#- Transactions of insiders, each counted once: what several files deliver is the row that became known first (of equal
     ones, of the vendor named first in var insider_vendors). Owners who hold together (a fund and its manager) each file the
-    same trade: of trades in the open market that are equal in all but the insider, down to the position that is left,
-    the one that became known first is the trade. Only P and S of the share itself are trades in the open market.
+    same trade, and a form may be filed once more, amended: of trades in the open market that are equal in all but the
+    insider and the form, down to the position that is left, the one that became known first is the trade; equal lines of
+    one form are trades of their own. Only P and S of the share itself are trades in the open market.
     Grain: one row per security, transaction_key and copy. Source: int_insider_deliveries. -#}
 
 with
@@ -25,11 +26,24 @@ first_delivered as (
 
 ),
 
+placed as (
+
+    select
+        *,
+        row_number() over (
+            partition by security_id, transaction_key, shares_held_after, known_at, filing_id
+            order by copy
+        ) as place_in_form
+
+    from first_delivered
+
+),
+
 filed_once as (
 
     select *
 
-    from first_delivered
+    from placed
 
     qualify
         code not in ('P', 'S')
@@ -37,8 +51,8 @@ filed_once as (
         or row_number() over (
             partition by
                 security_id, transaction_date, code, is_derivative, round(shares), round(price_usd * 100),
-                shares_held_after, copy
-            order by known_at, transaction_key
+                shares_held_after, place_in_form
+            order by known_at, transaction_key, copy
         ) = 1
 
 )

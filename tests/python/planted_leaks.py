@@ -125,8 +125,8 @@ LEAKS = (
         (
             (
                 f"{STAGING}/short_interest/stg_short_interest__checked_short_interest.sql",
-                "(try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp as known_at",
-                "try_strptime(short_interest_date, '%m/%d/%y') as known_at",
+                "(try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp",
+                "try_strptime(short_interest_date, '%m/%d/%y')",
             ),
         ),
         "test_stg_short_interest__checked_short_interest__is_known_when_first_seen",

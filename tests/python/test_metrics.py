@@ -65,4 +65,6 @@ def test_what_cannot_be_said_is_nan():
     assert math.isnan(metrics.probabilistic_sharpe(flat)) and math.isnan(metrics.annual_vol(flat[:1]))
     assert math.isnan(metrics.win_rate(DATES[:1].to_numpy(), flat[:1])) and math.isnan(metrics.annual_return(flat[:0]))
     assert metrics.max_drawdown(flat) == 0.0
+    # shorts that were squeezed: more is lost than there was, and nothing grows from there
+    assert metrics.annual_return(np.array([0.1, -1.5, -1.5])) == metrics.annual_return(np.array([0.1, -1.0])) == -1.0
     assert metrics.max_drawdown(np.array([-0.5, 0.2])) == -0.5

@@ -123,6 +123,19 @@ def test_snapshots_stay_up_to_the_moment_of_the_close(market):
     assert kept(market, "short_interest/short_interest.csv", "last_snapshot_at") == [None, before]
 
 
+def test_a_snapshot_with_a_date_alone_is_known_at_its_end(market):
+    day_before = CUT - datetime.timedelta(days=1)
+    write(
+        market,
+        "short_interest/short_interest.csv",
+        "symbol,first_snapshot_at",
+        f"A,{day_before}",
+        f"A,{CUT} ",
+        f"B,{CUT}",
+    )
+    assert kept(market, "short_interest/short_interest.csv", "first_snapshot_at") == [f"{day_before}"]
+
+
 def test_archives_keep_first_copies_of_days_that_had_ended(market):
     write(
         market,

@@ -147,6 +147,41 @@ def test_dates_in_every_usual_form_are_dates(market, stored):
     assert rows(market, 'select "Date", _row_error from raw.yahoo__actions') == [(datetime.date(2014, 6, 9), None)]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20-12-21",
+        "01/06/2020",
+        "01/06/20",
+        "2020-01-0799",
+        "0020-12-21",
+        "1820-12-21",
+        "2020-13-01",
+        "20201221",
+        "soon",
+    ],
+)
+def test_what_is_no_date_of_our_time_is_an_error_of_the_row(market, text):
+    write(market, "yahoo/actions.csv", f"ticker,Date,Stock Splits\nA,{text},7\nA,2020-12-21,7\nA,2020-1-7,7\n")
+    found = rows(market, 'select "Date", _row_error from raw.yahoo__actions order by 1 desc nulls first')
+    days = [datetime.date(2020, 12, 21), datetime.date(2020, 1, 7)]
+    assert found == [(None, f"Date='{text}' is not a date"), *((day, None) for day in days)]
+
+
+def test_a_moment_that_may_be_the_next_days_midnight_is_an_error_of_the_row(market):
+    """Midnight in Berlin is 22:00 or 23:00 of the day before, UTC, and would let a filing in a day early."""
+    midnights = ["2020-06-08 22:00:00+00", "2020-06-09 04:00:00+00"]
+    listed = ", ".join(f"timestamptz '{moment}'" for moment in midnights)
+    write_parquet(
+        market,
+        "yahoo/actions.parquet",
+        f"""select 'A' as ticker, unnest([{listed}]) as "Date", 7.0 as "Stock Splits" """,
+    )
+    found = rows(market, 'select "Date", _row_error from raw.yahoo__actions order by 1 nulls first')
+    assert found[0][0] is None and "Date='2020-06-0" in found[0][1] and found[0][1].endswith("is not a date")
+    assert found[1] == (datetime.date(2020, 6, 9), None)
+
+
 def test_a_column_without_any_value_has_its_declared_type(market):
     write_parquet(
         market, "sp500/membership.parquet", "select 'A' as ticker, '2000-06-05' as start_date, null as end_date"

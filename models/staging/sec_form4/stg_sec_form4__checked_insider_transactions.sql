@@ -22,7 +22,7 @@ delivered as (
         filing_date,
         upper(trim(transaction_code)) as code,
         case coalesce(
-            nullif(upper(trim(acquired_disposed)), ''),
+            nullif(left(upper(trim(acquired_disposed)), 1), ''),
             case upper(trim(transaction_code)) when 'P' then 'A' when 'S' then 'D' end
         )
             when 'A' then true when 'D' then false

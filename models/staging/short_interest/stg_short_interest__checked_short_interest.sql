@@ -1,5 +1,5 @@
 {#- Snapshots of a table of short positions, each with the reason why it is refused, or none. A row is known from the
-    moment of its first snapshot on. Settlement dates are MM/DD/YY (or YYYY-MM-DD).
+    moment of its first snapshot on, and a snapshot that has only a date as var date_only_known says. Settlement dates are MM/DD/YY (or YYYY-MM-DD).
     Grain: one row per delivered row, a distinct set of values. Source: short_interest short_interest. -#}
 
 with
@@ -14,7 +14,11 @@ delivered as (
         coalesce(
             try_strptime(short_interest_date, '%m/%d/%y'), try_strptime(left(short_interest_date, 10), '%Y-%m-%d')
         )::date as settlement_date,
-        (try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp as known_at,
+        case
+            when length(trim(first_snapshot_at)) <= 10
+                then {{ known_at('try_cast(trim(first_snapshot_at) as date)') }}
+            else (try_cast(first_snapshot_at as timestamptz) at time zone 'UTC')::timestamp
+        end as known_at,
         shares_sold_short as shares_short,
         public_float as float_shares,
         percent_of_float,
