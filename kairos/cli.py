@@ -41,7 +41,7 @@ def _build(args: argparse.Namespace) -> int:
     warehouse = machine.warehouse()
     check_warehouse(warehouse)
     if not _dbt_build(market if is_to_write else None):
-        print(f"\nThe build did not pass: the first error above says why. What was built stays in {warehouse}.")
+        print(f"\nThe build did not pass: the errors above say why. What was built stays in {warehouse}.")
         if (machine.published_dir() / "current").exists():
             print(f"The marts in {machine.published_dir() / 'current'} are those of the last green build.")
         return 1

@@ -167,7 +167,7 @@ name: kairos
 version: '1.0'
 profile: small
 models: {+schema: marts, +access: public, +materialized: table}
-on-run-end: ["{{ publish_marts(results) }}"]
+on-run-end: ["{{ report_failed_tests(results) }}", "{{ publish_marts(results) }}"]
 """,
     "profiles.yml": """
 small:
@@ -196,7 +196,7 @@ def small(tmp_path, monkeypatch):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     (project / "macros").mkdir()
-    for macro in ("publish_marts.sql", "generate_schema_name.sql"):
+    for macro in ("publish_marts.sql", "report_failed_tests.sql", "generate_schema_name.sql"):
         shutil.copy(machine.root() / "macros" / macro, project / "macros")
     places = (tmp_path / "market", tmp_path / "w.duckdb", tmp_path / "state", tmp_path / "published")
     for name, value in machine.environment(project, *places, 2).items():
@@ -246,6 +246,26 @@ def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):
     (project / "models/units.yml").write_text(PROJECT["models/units.yml"].replace("[{n: 5}]}}", "[{n: 6}]}}"))
     assert build() == (False, [])
     assert "Not published" in capfd.readouterr().out
+
+
+def test_a_failing_data_test_shows_what_it_found(small, capfd):
+    """Rows of a failure and of a warning, the first three; not of a warning that is told elsewhere."""
+    project, build = small
+    (project / "tests").mkdir()
+    for name, config in (
+        ("assert_few", ""),
+        ("assert_fine", ""),
+        ("assert_quiet", "{{ config(severity='warn') }}"),
+        ("assert_told", "{{ config(severity='warn', meta={'is_told_elsewhere': true}) }}"),
+    ):
+        rows = "where false" if name == "assert_fine" else "-- the last line"
+        (project / f"tests/{name}.sql").write_text(
+            f"{config} select n + i as n, 'cure' as said from {{{{ ref('fct_a') }}}}, range(4) as t (i) {rows}"
+        )
+    assert build("--exclude-resource-type", "unit_test") == (False, [])
+    said = [line.split("  ", 1)[1] for line in capfd.readouterr().out.splitlines() if ", row " in line]
+    expected = [(name, n) for name in ("assert_few (fail", "assert_quiet (warn") for n in (1, 2, 3)]
+    assert sorted(said) == [f"{name}, row {n} of 4): n={n}, said=cure" for name, n in expected]
 
 
 def test_a_demo_market_that_cannot_be_written_ends_the_build_with_its_reason(small):
