@@ -162,7 +162,10 @@ def _headline() -> None:
         if connection.sql(BACKTESTS).fetchall():
             connection.sql(BACKTESTS).show(max_width=160)
         else:
-            print("  none: the market is too short for a fold, or no strategy is active; see marts.fct_folds")
+            print(
+                "  none: the market is too short for a fold (marts.fct_folds), nothing in it is a member (var"
+                " member_universe, seeds/universes.csv), or no strategy is active"
+            )
         print("Alphas out of sample (marts.fct_alpha_quality):")
         if connection.sql(QUALITY).fetchall():
             connection.sql(QUALITY).show(max_width=160)

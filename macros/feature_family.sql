@@ -67,6 +67,9 @@
     comment, and a line to say. -#}
 {% macro feature_work(existing_relation, compiled_code) -%}
     {%- set is_rows = model.name == 'int_feature_rows' -%}
+    {%- if not is_rows and 'model.kairos.int_feature_rows' not in model.depends_on.nodes -%}
+        {{ exceptions.raise_compiler_error(model.name ~ " does not say how far back it reads, and would work out all days anew for each new one. Read its daily rows `where {{ rows_to_compute(lookback=n) }}`, n being the sessions its windows reach back.") }}
+    {%- endif -%}
     {%- set rows_relation = this if is_rows else ref('int_feature_rows') -%}
     {%- set plan_relation = rows_relation.incorporate(path={'identifier': 'int_feature_plan'}) -%}
     {%- set asked = run_query(

@@ -194,11 +194,57 @@ def test_whatever_a_family_reads_is_digested(manifest):
 
 
 def test_every_feature_is_checked_by_a_test_that_names_it():
-    """checked_by of the registry is a file of independent computations, and the feature's name stands in it."""
-    files = {path.name: path.read_text() for path in (ROOT / "tests/python").glob("test_*.py")}
+    """checked_by of the registry is a file of independent computations, and the feature's name stands in its code."""
+    files = {path.name: _words_of_code(path) for path in (ROOT / "tests/python").glob("test_*.py")}
     for row in _rows("feature_registry"):
         name = row["alias_of"] or row["feature_name"]
-        assert re.search(rf"\b{name}\b", files.get(row["checked_by"], "")), f"{row['checked_by']} does not check {name}"
+        assert name in files.get(row["checked_by"], ()), f"{row['checked_by']} does not check {name}"
+
+
+def _words_of_code(path: Path) -> set[str]:
+    """Words of a file's names and texts, without comments and docstrings."""
+    words: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = None  # a docstring, seen before its text
+        found = [getattr(node, field, None) for field in ("id", "attr", "arg", "value")]
+        words.update(word for text in found if isinstance(text, str) for word in re.findall(r"\w+", text))
+    return words
+
+
+def test_every_feature_is_described_where_it_stands(models):
+    """In the yml of its family and in the collector's; an alias in the latter alone."""
+    wrong = []
+    for row in _rows("feature_registry"):
+        name = row["feature_name"]
+        for model in ["features"] if row["alias_of"] else ["features", f"feat_{row['feature_family']}"]:
+            if not models[model]["columns"].get(name, {}).get("description", "").strip():
+                wrong.append(f"{name} in {models[model]['patch_path'].split('//')[-1]}")
+    assert not wrong, f"features without a description: {wrong}"
+
+
+def test_every_feature_is_held_in_a_range(manifest):
+    """By within_range, which refuses what is not finite, of its family or of the collector; flags and dates are whole."""
+    held: set[str] = set()
+    for node in manifest["nodes"].values():
+        test = node.get("test_metadata") or {}
+        if test.get("name") == "within_range" and node["attached_node"].split(".")[-1].startswith("feat"):
+            held.update(test["kwargs"]["columns"])
+    named = [row for row in _rows("feature_registry") if row["unit"] not in ("flag", "category", "days")]
+    missing = {row["feature_name"] for row in named if not row["alias_of"]} - held
+    assert not missing, f"in no list of ranges, features_are_finite for one: {sorted(missing)}"
+
+
+def test_what_the_lookahead_proof_compares_has_a_date(models):
+    """A column as_of_date, or meta.date_column that names another, or meta.undated that says why there is none."""
+    wrong = [
+        name
+        for name, node in models.items()
+        if _layer(node) == "marts"
+        and "as_of_date" not in node["columns"]
+        and not {"date_column", "undated"} & set(node["config"]["meta"])
+    ]
+    assert not wrong, f"marts without as_of_date, meta.date_column or meta.undated: {wrong}"
 
 
 def test_the_page_of_features_lists_the_registry():

@@ -128,7 +128,7 @@ def test_each_build_equals_a_full_refresh_to_the_bit(market):
     def check(through: int, kind: str, what: str) -> None:
         before = market.batches()
         market.build(through)
-        assert market.differences() == [], what
+        assert market.differences() == [], f"{what}; a lookback is too short, or meta.compares_names is missing"
         for name, (layout, batches) in market.batches().items():
             expected = {"added": (before[name][0], before[name][1] + 1), "nothing": before[name], "anew": (layout, 0)}
             assert (layout, batches) == expected[kind], f"{name}: {what}"

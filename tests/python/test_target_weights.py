@@ -8,9 +8,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from portfolio_market import frames
+from portfolio_market import ROOT, frames
 
 from kairos.backtest.adhoc import RELATION
 
@@ -23,11 +24,12 @@ def weigh(compiled: Path):
     """A function that runs the collector's SQL on sized candidates and strategies."""
     sql = (compiled / "compiled/kairos/models/portfolio/pf_target_weights.sql").read_text()
     sql = RELATION.sub(lambda match: match.group(2), sql)
+    rules = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]["portfolio_rules"]
     connection = duckdb.connect()
 
     def run(sized: pd.DataFrame, strategies: pd.DataFrame) -> pd.DataFrame:
-        connection.register("pf_weights__rank_inverse_vol", sized[CANDIDATES])
-        connection.register("pf_weights__rank_equal", sized[CANDIDATES].iloc[:0])
+        for rule in rules:
+            connection.register(f"pf_weights__{rule}", sized[CANDIDATES].iloc[: None if rule == rules[0] else 0])
         connection.register("strategies", strategies)
         return connection.sql(sql).df()
 
