@@ -875,6 +875,14 @@ def _check_market_files(
                 f"spin_offs.csv: a factor must be above 0; {bad[0]} row(s) are not (example: {bad[1]}, {bad[2]}). "
                 "Write the ratio by which older prices were divided, such as 1.25."
             )
+        for dataset, lines in connection.execute(
+            "select dataset, count(*) from raw.market__spin_offs group by dataset order by dataset"
+        ).fetchall():
+            if dataset not in VENDORS:
+                problems.append(
+                    f"spin_offs.csv: '{_plain(str(dataset))}' ({lines} row(s)) is no vendor whose share counts could be"
+                    " scaled. Write the vendor's name, such as simfin."
+                )
     if files[_table("market", "market")]:
         for key, value in connection.execute("select key, value from raw.market__market order by key").fetchall():
             if key not in MARKET_KEYS:

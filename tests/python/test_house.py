@@ -224,7 +224,7 @@ def test_every_feature_is_described_where_it_stands(models):
 
 
 def test_every_feature_is_held_in_a_range(manifest):
-    """By within_range, which refuses what is not finite, of its family or of the collector; flags and dates are whole."""
+    """By within_range, which refuses what is not finite, of its family or the collector; flags and dates are whole."""
     held: set[str] = set()
     for node in manifest["nodes"].values():
         test = node.get("test_metadata") or {}

@@ -315,6 +315,15 @@ def test_what_a_simulator_knew_is_neither_read_nor_mentioned(market):
     assert rows(market, "select file from raw.market__files") == [("yahoo/prices.csv",)]
 
 
+def test_a_spin_off_of_no_vendor_is_refused(market):
+    head, row = "ticker,date,factor,dataset\n", "A,2020-01-02,1.25,{}\n"
+    write(market, "spin_offs.csv", head + row.format("simfin"))
+    assert rows(market, "select dataset from raw.market__spin_offs") == [("simfin",)]
+    write(market, "spin_offs.csv", head + row.format("simfin/us-income-quarterly"))
+    said = refusal(market)
+    assert "spin_offs.csv: 'simfin/us-income-quarterly' (1 row(s)) is no vendor" in said and "such as simfin" in said
+
+
 def test_delivered_files_are_listed(market):
     """A table that is not delivered can be told from one without rows."""
     write(market, "yahoo/actions.csv", "ticker,Date,Dividends,Stock Splits\n")
