@@ -2,8 +2,9 @@
     the three before it, a cash flow is the year to date less the one of the report before; each at the newest
     version then known. A quarter is worked out again whenever its report or one that it rests on changes, and is a
     new version when its numbers do. What it needs and does not have is NULL. eps of a fourth quarter is NULL, for
-    it does not add up. The report before lies 75 to 107 days earlier, the three quarters of a year up to 292, each
-    with its own period's name; of two that fit the one that was known first.
+    it does not add up. The report before lies 75 to 107 days earlier, a year's third quarter up to 125 (a year of 52
+    weeks may be three quarters of 12 and one of 16, or begin with the long one), its first 248 to 300, each with its
+    own period's name; of two that fit the one that was known first.
     Grain: one row per ticker, period_end_date and known_at. Source: pystock reports. -#}
 
 {%- set flows = ['revenue', 'operating_income', 'net_income'] %}
@@ -41,8 +42,8 @@ links as (
         periods.period_end_date,
         periods.first_known_at,
         case
-            when periods.period_end_date - earlier.period_end_date <= 107 then 'one_before'
-            when periods.period_end_date - earlier.period_end_date <= 200 then 'two_before'
+            when periods.fiscal_period <> 'FY' or earlier.fiscal_period = 'Q3' then 'one_before'
+            when earlier.fiscal_period = 'Q2' then 'two_before'
             else 'three_before'
         end as part,
         earlier.period_end_date as part_end_date
@@ -52,23 +53,14 @@ links as (
     inner join periods as earlier
         on
             periods.ticker = earlier.ticker
-            and (
-                (
-                    periods.period_end_date - earlier.period_end_date between 75 and 107
-                    and earlier.fiscal_period
-                    = case periods.fiscal_period when 'Q2' then 'Q1' when 'Q3' then 'Q2' when 'FY' then 'Q3' end
-                )
-                or (
-                    periods.fiscal_period = 'FY'
-                    and earlier.fiscal_period = 'Q2'
-                    and periods.period_end_date - earlier.period_end_date between 165 and 200
-                )
-                or (
-                    periods.fiscal_period = 'FY'
-                    and earlier.fiscal_period = 'Q1'
-                    and periods.period_end_date - earlier.period_end_date between 255 and 292
-                )
-            )
+            and case concat(earlier.fiscal_period, ' of ', periods.fiscal_period)
+                when 'Q1 of Q2' then periods.period_end_date - earlier.period_end_date between 75 and 107
+                when 'Q2 of Q3' then periods.period_end_date - earlier.period_end_date between 75 and 107
+                when 'Q3 of FY' then periods.period_end_date - earlier.period_end_date between 75 and 125
+                when 'Q2 of FY' then periods.period_end_date - earlier.period_end_date between 160 and 215
+                when 'Q1 of FY' then periods.period_end_date - earlier.period_end_date between 248 and 300
+                else false
+            end
 
     qualify row_number() over (
         partition by periods.ticker, periods.period_end_date, part
