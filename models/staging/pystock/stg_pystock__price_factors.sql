@@ -4,7 +4,8 @@
     unknown. A factor below 0.98 is a reverse split, for no distribution lets the adjusted close rise; above, p/q
     with q up to 4 from 1.2 on is a split. Both are rounded to the ratio when it is within what rounding to a cent
     allows (5e-4). Any other is a distribution, of cash or shares of another company: it enters total return and
-    leaves the close alone.
+    leaves the close alone. What divides prices by more than 1.5, or multiplies them, shows in the close as traded too:
+    where the day's move is nearer to none than to the factor, an adjusted close is wrong, and there was no such event.
     Grain: one row per ticker and session with a factor other than 1. Source: pystock prices. -#}
 
 {%- set ratios = [] %}
@@ -21,6 +22,7 @@ bars as (
         ticker,
         session_date,
         collected_date,
+        close,
         close / adj_close as close_over_adjusted
 
     from {{ ref('stg_pystock__price_copies') }}
@@ -40,7 +42,8 @@ archives as (
     select
         ticker,
         collected_date as session_date,
-        arg_min(close_over_adjusted, session_date) / arg_max(close_over_adjusted, session_date) as delivered_factor
+        arg_min(close_over_adjusted, session_date) / arg_max(close_over_adjusted, session_date) as delivered_factor,
+        arg_min(close, session_date) / arg_max(close, session_date) as fall_of_close
 
     from bars
 
@@ -63,7 +66,12 @@ factors as (
 
     from archives
 
-    where abs(delivered_factor - 1) > 2e-5
+    where
+        abs(delivered_factor - 1) > 2e-5
+        and (
+            delivered_factor between 1 / 1.5 and 1.5
+            or abs(ln(fall_of_close / delivered_factor)) < abs(ln(fall_of_close))
+        )
 
 ),
 
