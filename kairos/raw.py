@@ -39,12 +39,14 @@ WANTED = {
     "INTEGER": "a whole number",
     "DATE": "a date",
 }
+# the end of a text that says a moment in UTC
+UTC = "(Z|[+-]00(:?00)?)$"
 CURES = {
     "VARCHAR": "Write it as text.",
     "DOUBLE": "Write plain numbers with a decimal point and nothing else (1234.5).",
     "BIGINT": "Write plain whole numbers.",
     "INTEGER": "Write plain whole numbers.",
-    "DATE": "Write dates as YYYY-MM-DD.",
+    "DATE": "Write dates as YYYY-MM-DD, without a time.",
 }
 
 
@@ -719,7 +721,7 @@ def _select_of_file(
             errors.append(
                 f"case when {_given(name, type_)} is not null and {_cast(name, type_, column)} is null then "
                 f"{_text(column.name + '=')} || chr(39) || {_name(name)}::varchar || chr(39) || "
-                f"{_text(f' is not {WANTED[column.type]}')} end"
+                f"{_text(f' is not {_wanted(type_, column)}')} end"
             )
     error = f"nullif(concat_ws('; ', {', '.join(errors)}), '')" if errors else "null::varchar"
     marks = [
@@ -880,8 +882,8 @@ def _check_market_files(
         ).fetchall():
             if dataset not in VENDORS:
                 problems.append(
-                    f"spin_offs.csv: '{_plain(str(dataset))}' ({lines} row(s)) is no vendor whose share counts could be"
-                    " scaled. Write the vendor's name, such as simfin."
+                    f"spin_offs.csv: '{_plain(str(dataset))}' ({lines} row(s)) is no vendor. Write the name of the one"
+                    " whose share counts were scaled, such as simfin."
                 )
     if files[_table("market", "market")]:
         for key, value in connection.execute("select key, value from raw.market__market order by key").fetchall():
@@ -970,23 +972,35 @@ def _given(name: str, type_: str) -> str:
 def _cast(name: str, type_: str, column: Column) -> str:
     """The value in the declared type, NULL where it cannot be read.
 
-    A date in text is year-month-day, the year with four digits, whatever time follows it: DuckDB would read 20-12-21 as
-    the year 20. Of moments with a zone the UTC date counts, as it does for a midnight in New York; one after noon, UTC,
-    may be the next day's midnight somewhere east of Greenwich or a time of the day itself, and is unreadable.
+    A date in text is year-month-day, the year with four digits (20-12-21 would be the year 20), alone or before a
+    time; one that a row must have is of 1900 or later. Of moments with a zone the UTC date counts, as it does for a
+    midnight in New York; from 11:00 UTC on a moment may be the next day's midnight east of Greenwich, as 22:00 is
+    Berlin's, or a time of the day itself, and is unreadable.
     """
     value = _given(name, type_)
     if column.type == type_ and type_ != "VARCHAR":
         return value
     if column.type == "DATE":
         if type_ == "VARCHAR":
+            # most texts are plain; a pattern is looked for only in the others
             day = f"try_cast(left({value}, 10) as date)"
-            is_one = f"{value}[5] in ('-', '/') and {value}[11] in ('', ' ', 'T')"
-            return f"case when {is_one} and {day} >= date '1900-01-01' then {day} end"
+            is_plain = f"{value}[5] in ('-', '/') and {value}[11] in ('', ' ', 'T')"
+            before_time = f"regexp_extract({value}, '^([0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}})(?:$|[ TtZ+])', 1)"
+            is_clear = f"not (length({value}) > 16 and {value}[12:13] >= '11' and regexp_matches({value}, '{UTC}'))"
+            read = f"case when not ({is_clear}) then null when {is_plain} then {day}"
+            read = f"{read} else try_cast(nullif({before_time}, '') as date) end"
+            return f"case when {read} >= date '1900-01-01' then {read} end" if column.is_required else read
         if "TIME ZONE" in type_:
             moment = f"make_timestamp(epoch_us({value}))"
-            return f"case when hour({moment}) < 12 then {moment}::date end"
+            return f"case when hour({moment}) < 11 then {moment}::date end"
         return f"{value}::date"
     return value if column.type == type_ else f"try_cast({value} as {column.type.lower()})"
+
+
+def _wanted(type_: str, column: Column) -> str:
+    """What a value of the physical type should have been."""
+    is_moment = column.type == "DATE" and "TIME ZONE" in type_
+    return WANTED[column.type] + (": from 11:00 UTC on it may be the next day's midnight" if is_moment else "")
 
 
 def _name(name: str) -> str:

@@ -6,8 +6,9 @@
 {% macro checked_bars(further=[]) -%}
 {#- of 3.3 million real bars two have a high or a low at more than ten times the close: a junk symbol's, and a cent's -#}
 {%- set widest_range = 10 -%}
-{#- no price in dollars and no day's volume, and too large for exact decimals -#}
-{%- set largest_number = '1e15' -%}
+{#- the limits below are ratios within the bar, so that no later split moves a bar across them; this one is beyond what
+    any chain of reverse splits makes of a price, and below what exact decimals hold -#}
+{%- set largest_number = '1e20' -%}
 sessions as (
 
     select * from {{ ref('sessions') }}
@@ -65,14 +66,19 @@ judged as (
                 or delivered.close > delivered.high * (1 + 1e-4)
                 or delivered.close < delivered.low * (1 - 1e-4)
                 then 'close_outside_range'
-            -- vendors' opens miss the range by a tick now and then; a hundredth is another number
-            when delivered.open > delivered.high * 1.01 or delivered.open < delivered.low / 1.01 then 'open_outside_range'
+            -- vendors' opens miss the range by a tick now and then, which is much of a price in cents
+            when delivered.open > delivered.high * 1.5 or delivered.open < delivered.low / 1.5 then 'open_outside_range'
             when
                 delivered.high > delivered.close * {{ widest_range }}
                 or delivered.low < delivered.close / {{ widest_range }}
                 then 'range_too_wide'
             when
-                greatest(delivered.open, delivered.high, delivered.close_total_return) > {{ largest_number }}
+                greatest(
+                    {%- for price in further %}
+                    coalesce(delivered.{{ price }}, 1),
+                    {%- endfor %}
+                    delivered.open, delivered.high, delivered.close_total_return
+                ) > {{ largest_number }}
                 or delivered.volume_shares > {{ largest_number }}
                 then 'number_too_large'
         end as reason

@@ -1,8 +1,8 @@
 {#- Every bar of every price vendor that staging accepts, in the order of its ticker's history. A ticker that several
     vendors deliver stands here with all their bars; int_spells says which of them serves it.
-    A symbol under which a file mixes two securities shows in prices that jump to the fivefold and back, and so does a
-    wrong adjusted price: a bar whose own and last 251 bars hold a jump up and a jump down of the close, or of the close
-    with dividends, is refused, told forward in time as a build on its day would. One jump is a crash, a reverse split nobody adjusted for, or luck, and stays. A gap of 60 sessions is no jump.
+    A symbol under which a file mixes two securities shows in prices that jump to the fivefold and back: a bar whose own
+    and last 251 bars hold a jump up and a jump down is refused, told forward in time as a build on its day
+    would. One jump is a crash, a reverse split nobody adjusted for, or luck, and stays. A gap of 60 sessions is no jump.
     Grain: one row per vendor, ticker and session. Source: the vendors of var price_vendors. Stored by (ticker, vendor,
     session_index): int_spells streams over it. -#}
 
@@ -81,8 +81,7 @@ compared as (
         row_number() over () as bar_number,
         coalesce(lag(ticker) over () = ticker and lag(vendor) over () = vendor, false) as is_continued,
         session_index - lag(session_index) over () as sessions_apart,
-        greatest(close / lag(close) over (), close_total_return / lag(close_total_return) over ()) as rise,
-        least(close / lag(close) over (), close_total_return / lag(close_total_return) over ()) as fall
+        close / lag(close) over () as close_ratio
 
     from ordered
 
@@ -91,13 +90,13 @@ compared as (
 jumped as (
 
     select
-        * exclude (sessions_apart, rise, fall),
+        * exclude (sessions_apart, close_ratio),
         is_continued
         and sessions_apart < {{ gap_sessions }}
-        and rise >= {{ jump_factor }} as is_jump_up,
+        and close_ratio >= {{ jump_factor }} as is_jump_up,
         is_continued
         and sessions_apart < {{ gap_sessions }}
-        and fall * {{ jump_factor }} <= 1 as is_jump_down
+        and close_ratio * {{ jump_factor }} <= 1 as is_jump_down
 
     from compared
 

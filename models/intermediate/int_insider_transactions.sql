@@ -2,7 +2,8 @@
     ones, of the vendor named first in var insider_vendors). Owners who hold together (a fund and its manager) each file the
     same trade, and a form may be filed once more, amended: of trades in the open market that are equal in all but the
     insider and the form, down to the position that is left, the one that became known first is the trade; equal lines of
-    one form are trades of their own. Only P and S of the share itself are trades in the open market.
+    one form (where a vendor does not number forms: of one moment) are trades of their own. Only P and S of the share
+    itself are trades in the open market.
     Grain: one row per security, transaction_key and copy. Source: int_insider_deliveries. -#}
 
 with

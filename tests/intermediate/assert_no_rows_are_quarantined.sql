@@ -1,7 +1,7 @@
 {#- Returns rows when files hold rows that cannot be used: the number of them by file and reason, with an example. A
     warning and no failure: what is left is sound, and int_quarantine holds every refused row. -#}
 
-{{ config(severity='warn', meta={'is_told_elsewhere': true}) }}
+{{ config(severity='warn', meta={'is_said_of_refused_rows': true}) }}
 
 select
     file,

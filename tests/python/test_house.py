@@ -175,6 +175,18 @@ def test_families_without_known_at_rest_on_the_bars_alone(manifest):
         assert "known_at" in model["columns"] or read <= on_bars, f"feat_{family} reads {sorted(read)}, has no known_at"
 
 
+def test_every_family_says_how_far_back_it_reads(models):
+    """By rows_to_compute(), which brings int_feature_rows; a build refuses the others (macro feature_work)."""
+    for family in PROJECT["vars"]["feature_families"]:
+        assert "model.kairos.int_feature_rows" in models[f"feat_{family}"]["depends_on"]["nodes"], f"feat_{family}"
+
+
+def test_unit_tests_override_vars_and_not_the_environment(manifest):
+    """Macro setting() does not read the environment in a unit test, so that such an override would do nothing."""
+    wrong = [t["name"] for t in manifest["unit_tests"].values() if (t.get("overrides") or {}).get("env_vars")]
+    assert not wrong
+
+
 def test_whatever_a_family_reads_is_digested(manifest):
     """Below a family and the views it reads are tables that are digested, other families, or the calendar."""
     models = {i: n for i, n in manifest["nodes"].items() if n["resource_type"] == "model"}

@@ -167,7 +167,7 @@ name: kairos
 version: '1.0'
 profile: small
 models: {+schema: marts, +access: public, +materialized: table}
-on-run-end: ["{{ report_failed_tests(results) }}", "{{ publish_marts(results) }}"]
+on-run-end: ["{{ publish_marts(results) }}", "{{ report_failed_tests(results) }}"]
 """,
     "profiles.yml": """
 small:
@@ -249,14 +249,14 @@ def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):
 
 
 def test_a_failing_data_test_shows_what_it_found(small, capfd):
-    """Rows of a failure and of a warning, the first three; not of a warning that is told elsewhere."""
+    """Rows of a failure and of a warning, the first three; of refused rows only where report_refused_rows is silent."""
     project, build = small
     (project / "tests").mkdir()
     for name, config in (
         ("assert_few", ""),
         ("assert_fine", ""),
         ("assert_quiet", "{{ config(severity='warn') }}"),
-        ("assert_told", "{{ config(severity='warn', meta={'is_told_elsewhere': true}) }}"),
+        ("assert_told", "{{ config(severity='warn', meta={'is_said_of_refused_rows': true}) }}"),
     ):
         rows = "where false" if name == "assert_fine" else "-- the last line"
         (project / f"tests/{name}.sql").write_text(
@@ -264,8 +264,14 @@ def test_a_failing_data_test_shows_what_it_found(small, capfd):
         )
     assert build("--exclude-resource-type", "unit_test") == (False, [])
     said = [line.split("  ", 1)[1] for line in capfd.readouterr().out.splitlines() if ", row " in line]
-    expected = [(name, n) for name in ("assert_few (fail", "assert_quiet (warn") for n in (1, 2, 3)]
+    expected = [
+        (name, n) for name in ("assert_few (fail", "assert_quiet (warn", "assert_told (warn") for n in (1, 2, 3)
+    ]
     assert sorted(said) == [f"{name}, row {n} of 4): n={n}, said=cure" for name, n in expected]
+    (project / "models/int_quarantine.sql").write_text("select 1 as n")
+    build("--exclude-resource-type", "unit_test")
+    lines = [line for line in capfd.readouterr().out.splitlines() if ", row " in line]
+    assert len(lines) == 6 and not any("assert_told" in line for line in lines)
 
 
 def test_a_demo_market_that_cannot_be_written_ends_the_build_with_its_reason(small):

@@ -138,6 +138,15 @@ def test_semicolon_files_with_commas_in_names_are_read(market):
         "date '2014-06-09'",
         "timestamp '2014-06-09 00:00:00'",
         "timestamptz '2014-06-09 04:00:00+00'",
+        "timestamptz '2014-06-09 10:59:59+00'",
+        "'2014-6-9 16:30:00'",
+        "'2014-6-9T00:00:00'",
+        "'2014/06/09'",
+        "'2014-06-09Z'",
+        "'2014-06-09+00:00'",
+        "'2014-06-09T04:00:00Z'",
+        "'2014-06-09 16:30:00-04:00'",
+        "'2014-06-09 00:00:00+02:00'",
     ],
 )
 def test_dates_in_every_usual_form_are_dates(market, stored):
@@ -168,18 +177,33 @@ def test_what_is_no_date_of_our_time_is_an_error_of_the_row(market, text):
     assert found == [(None, f"Date='{text}' is not a date"), *((day, None) for day in days)]
 
 
-def test_a_moment_that_may_be_the_next_days_midnight_is_an_error_of_the_row(market):
-    """Midnight in Berlin is 22:00 or 23:00 of the day before, UTC, and would let a filing in a day early."""
-    midnights = ["2020-06-08 22:00:00+00", "2020-06-09 04:00:00+00"]
-    listed = ", ".join(f"timestamptz '{moment}'" for moment in midnights)
+@pytest.mark.parametrize("kind", ["timestamptz ", ""], ids=["moments", "text"])
+@pytest.mark.parametrize("midnight", ["22:00:00+00", "11:00:00+00"], ids=["Berlin", "Auckland"])
+def test_a_moment_that_may_be_the_next_days_midnight_is_an_error_of_the_row(market, kind, midnight):
+    """22:00 UTC is Berlin's midnight of the next day, and would let a filing in a day early."""
+    listed = ", ".join(f"{kind}'{moment}'" for moment in (f"2020-06-08 {midnight}", "2020-06-09 04:00:00+00"))
     write_parquet(
         market,
         "yahoo/actions.parquet",
         f"""select 'A' as ticker, unnest([{listed}]) as "Date", 7.0 as "Stock Splits" """,
     )
     found = rows(market, 'select "Date", _row_error from raw.yahoo__actions order by 1 nulls first')
-    assert found[0][0] is None and "Date='2020-06-0" in found[0][1] and found[0][1].endswith("is not a date")
+    assert found[0][0] is None and found[0][1].startswith("Date='2020-06-0") and "is not a date" in found[0][1]
+    assert ("from 11:00 UTC on it may be the next day's midnight" in found[0][1]) == bool(kind)
     assert found[1] == (datetime.date(2020, 6, 9), None)
+
+
+def test_a_date_that_a_row_need_not_have_may_be_any(tmp_path):
+    """Filers mistype when an option ends, which nothing reads; the trade beside it stands."""
+    table = next(t for t in TABLES if t.view == "raw.sharadar__sf2")
+    given = {c.name: "2020-01-02" if c.type == "DATE" else "1" for c in table.columns} | {
+        "expirationdate": "0204-06-30"
+    }
+    write(tmp_path, "sharadar/SEP.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,3.0,2020-01-03\n")
+    write(tmp_path, "sharadar/SF2.csv", ",".join(given) + "\n" + ",".join(given.values()) + "\n")
+    assert rows(tmp_path, "select expirationdate, _row_error from raw.sharadar__sf2") == [
+        (datetime.date(204, 6, 30), None)
+    ]
 
 
 def test_a_column_without_any_value_has_its_declared_type(market):
@@ -347,7 +371,7 @@ def test_a_wholly_wrong_column_is_named_with_count_example_and_cure(market):
     said = refusal(market)
     assert (
         "yahoo/prices.csv: column 'Date' should be a date and none of its 2 values is one (example: '02.01.2020', "
-        "stored as VARCHAR). Write dates as YYYY-MM-DD."
+        "stored as VARCHAR). Write dates as YYYY-MM-DD, without a time."
     ) in said
     assert "column 'Close' should be a number and none of its 2 values is one (example: 'x'" in said
 

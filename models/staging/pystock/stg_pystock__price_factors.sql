@@ -4,8 +4,8 @@
     unknown. A factor below 0.98 is a reverse split, for no distribution lets the adjusted close rise; above, p/q
     with q up to 4 from 1.2 on is a split. Both are rounded to the ratio when it is within what rounding to a cent
     allows (5e-4). Any other is a distribution, of cash or shares of another company: it enters total return and
-    leaves the close alone. What divides prices by more than 1.5, or multiplies them, shows in the close as traded too:
-    where the day's move is nearer to none than to the factor, an adjusted close is wrong, and there was no such event.
+    leaves the close alone. What divides or multiplies prices by more than 1.5 shows in the close as traded too: where
+    the day's move is nearer to none than to the factor, an adjusted close is wrong, and there was no such event.
     Grain: one row per ticker and session with a factor other than 1. Source: pystock prices. -#}
 
 {%- set ratios = [] %}

@@ -3,8 +3,8 @@
     version then known. A quarter is worked out again whenever its report or one that it rests on changes, and is a
     new version when its numbers do. What it needs and does not have is NULL. eps of a fourth quarter is NULL, for
     it does not add up. The report before lies 75 to 107 days earlier, a year's third quarter up to 125 (a year of 52
-    weeks may be three quarters of 12 and one of 16, or begin with the long one), its first 248 to 300, each with its
-    own period's name; of two that fit the one that was known first.
+    weeks may be three quarters of 12 and one of 16, or begin with the long one), its second 160 to 215, its first 248
+    to 300, each with its own period's name; of two that fit the one that was known first.
     Grain: one row per ticker, period_end_date and known_at. Source: pystock reports. -#}
 
 {%- set flows = ['revenue', 'operating_income', 'net_income'] %}

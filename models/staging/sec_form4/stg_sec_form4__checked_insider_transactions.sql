@@ -22,10 +22,10 @@ delivered as (
         filing_date,
         upper(trim(transaction_code)) as code,
         case coalesce(
-            nullif(left(upper(trim(acquired_disposed)), 1), ''),
+            nullif(upper(trim(acquired_disposed)), ''),
             case upper(trim(transaction_code)) when 'P' then 'A' when 'S' then 'D' end
         )
-            when 'A' then true when 'D' then false
+            when 'A' then true when 'ACQUIRED' then true when 'D' then false when 'DISPOSED' then false
         end as is_acquired,
         false as is_derivative,
         shares,

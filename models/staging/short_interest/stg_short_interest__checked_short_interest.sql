@@ -1,5 +1,6 @@
 {#- Snapshots of a table of short positions, each with the reason why it is refused, or none. A row is known from the
-    moment of its first snapshot on, and a snapshot that has only a date as var date_only_known says. Settlement dates are MM/DD/YY (or YYYY-MM-DD).
+    moment of its first snapshot on, and a snapshot that has only a date as var date_only_known says. Settlement dates
+    are MM/DD/YY (or YYYY-MM-DD).
     Grain: one row per delivered row, a distinct set of values. Source: short_interest short_interest. -#}
 
 with
