@@ -12,4 +12,7 @@ from {{ ref('universes') }}
 where
     kind = 'sector'
     and not list_contains({{ var('sector_flags').values() | list }}, value)
-    and value not in (select sector from {{ ref('int_sectors') }} where sector is not null)
+    and value not in (
+        select sector from {{ ref('int_sectors') }}
+        where sector is not null
+    )
