@@ -69,6 +69,7 @@ def expected(rows, real_market) -> pd.DataFrame:
         traded=pd.to_datetime(forms["transactionDate"]).to_numpy("datetime64[D]"),
         price=forms["transactionPrice"].where(forms["transactionPrice"] > 0),
     )
+    forms = filed_once(forms)
     moments = np.sort(forms["known_at"].unique())
     reports = real_market.raw("short_interest/short_interest.parquet")
     reports = reports[reports["short_interest_date"].notna() & reports["shares_sold_short"].notna()]
@@ -101,6 +102,17 @@ def expected(rows, real_market) -> pd.DataFrame:
     ).astype({"as_of_date": "datetime64[us]"})
     z = composite(nets.set_index(["ticker", "as_of_date"])).rename("insider_composite_z")
     return table.join(rows[["ticker", "as_of_date"]]).join(z, on=["ticker", "as_of_date"])
+
+
+def filed_once(forms: pd.DataFrame) -> pd.DataFrame:
+    """A trade that is filed again, by another owner or amended, leaves the same position: the first form counts."""
+    trade = ["symbol", "traded", "transactionCode", "shares", "cents", "share"]
+    forms = forms.assign(shares=forms["change"].abs().round(), cents=(forms["price"] * 100).round())
+    forms = forms.sort_values("known_at", kind="stable")
+    forms["place"] = forms.groupby([*trade, "name", "filingDate", "id"], dropna=False).cumcount()
+    is_again = forms.duplicated([*trade, "place"]) & forms["share"].notna() & forms["transactionCode"].isin(["P", "S"])
+    assert is_again.sum() > 0
+    return forms[~is_again]
 
 
 def insiders(own: pd.DataFrame, forms: pd.DataFrame, moments: np.ndarray, of_ticker: list) -> pd.DataFrame:
