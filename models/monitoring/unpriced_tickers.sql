@@ -1,29 +1,41 @@
-{#- Tickers of statements and memberships that no price file has bars of, so that what is said of them reaches no
+{#- Tickers of the files beside the prices that no price file has bars of, so that what is said of them reaches no
     security: all of a bulk file that covers more than the market, and a ticker that the two vendors spell differently
-    (BRK.B and BRK-B), which is shown first. Statements are joined by the ticker as it stands, memberships in one spelling
-    (macro plain_symbol). Read from the files, for whether a row is sound does not matter here.
-    Grain: one row per file that has such tickers. Source: simfin statements, sharadar SF1, pystock reports, sp500
-    membership, int_ticker_spells. -#}
+    (BRK.B and BRK-B), which is shown first. Statements, events and companies are joined by the ticker as it stands,
+    memberships and what owners do in one spelling (macro plain_symbol). Read from the files, for whether a row is sound
+    does not matter here.
+    Grain: one row per file that has such tickers. Source: all files of vendors that are keyed by a ticker, but for
+    prices and tables of prices; int_ticker_spells. -#}
 
+{#- vendor, table, the column with the ticker, whether it is joined in one spelling -#}
 {%- set tables = [
-    ('simfin', 'us_income_quarterly', 'ticker'),
-    ('simfin', 'us_balance_quarterly', 'ticker'),
-    ('simfin', 'us_cashflow_quarterly', 'ticker'),
-    ('sharadar', 'sf1', 'ticker'),
-    ('pystock', 'reports', 'symbol'),
-    ('sp500', 'membership', 'ticker'),
+    ('yahoo', 'actions', 'ticker', false),
+    ('simfin', 'us_income_quarterly', 'ticker', false),
+    ('simfin', 'us_balance_quarterly', 'ticker', false),
+    ('simfin', 'us_cashflow_quarterly', 'ticker', false),
+    ('simfin', 'us_companies', 'ticker', false),
+    ('sharadar', 'actions', 'ticker', false),
+    ('sharadar', 'sectors', 'ticker', false),
+    ('sharadar', 'sf1', 'ticker', false),
+    ('sharadar', 'sf2', 'ticker', true),
+    ('sharadar', 'sf3a', 'ticker', true),
+    ('pystock', 'reports', 'symbol', false),
+    ('sec_form4', 'transactions', 'ticker', true),
+    ('finnhub', 'insider_transactions', 'symbol', true),
+    ('finra', 'short_interest', 'symbolCode', true),
+    ('short_interest', 'short_interest', 'symbol', true),
+    ('sp500', 'membership', 'ticker', true),
 ] %}
 
 with
 
 delivered as (
 
-    {% for vendor, table, ticker in tables -%}
+    {% for vendor, table, ticker, is_in_one_spelling in tables -%}
     select
         _file as file,
         {{ ticker }}::varchar as ticker,
         '{{ "date" if vendor in var("tickers_of_the_date") + var("index_vendors") else "file" }}' as ticker_of,
-        {{ vendor in var("index_vendors") }} as is_in_one_spelling,
+        {{ is_in_one_spelling }} as is_in_one_spelling,
         count(*) as ticker_rows
 
     from {{ source(vendor, table) }}

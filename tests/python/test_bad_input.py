@@ -33,7 +33,7 @@ BROKEN = {  # (ticker, date, bar): reason
 BESIDE = {
     "yahoo/actions.csv": (
         "ticker,Date,Dividends,Stock Splits",
-        ["FINE,2020-01-06,0.1,0", "FINE,2035-12-31,0,2"],
+        ["FINE,2020-01-06,0.1,0", "FINE,2035-12-31,0,2", "fine,2020-01-07,0.1,0"],
         [("in_the_future", "FINE 2035-12-31")],
     ),
     "simfin/us-income-quarterly.csv": (
@@ -70,7 +70,12 @@ BESIDE = {
     ),
     "short_interest/short_interest.csv": (
         "symbol,short_interest_date,first_snapshot_at,shares_sold_short",
-        ["FINE,01/15/20,2020-01-27 09:00:00+00,5", "FINE,01/31/20,2035-12-31 09:00:00+00,5"],
+        [
+            "FINE,01/15/20,2020-01-27 09:00:00+00,5",
+            "FINE,01/31/20,2035-12-31 09:00:00+00,5",
+            "CLASS.B,01/15/20,2020-01-27 09:00:00+00,5",
+            "ABSENT,01/15/20,2020-01-27 09:00:00+00,5",
+        ],
         [("in_the_future", "FINE 2020-01-31")],
     ),
     # an announced end stays, and so does a spell that begins where another ends
@@ -137,10 +142,12 @@ def test_broken_rows_are_refused_by_reason_and_the_rest_is_built(builder, tmp_pa
         warehouse,
         "select ticker from intermediate.int_prices where as_of_date = date '2020-01-03' and is_stale order by 1",
     )
-    # a membership finds its share class in either spelling, a statement does not
+    # a membership and a short position find their security in either spelling, an event and a statement do not
     assert query(warehouse, "from monitoring.unpriced_tickers order by file") == [
+        ("short_interest/short_interest.csv", 3, 1, 1, 0, "ABSENT", None),
         ("simfin/us-income-quarterly.csv", 3, 2, 3, 1, "CLASS.B", "CLASS-B"),
         ("sp500/membership.csv", 5, 2, 2, 0, "ZER-O", None),
+        ("yahoo/actions.csv", 2, 1, 1, 1, "fine", "FINE"),
     ]
     # of that day no good bar is left but those of FINE and TWICE
     assert [ticker for (ticker,) in stale] == tickers
