@@ -986,9 +986,11 @@ def _cast(name: str, type_: str, column: Column) -> str:
             day = f"try_cast(left({value}, 10) as date)"
             is_plain = f"{value}[5] in ('-', '/') and {value}[11] in ('', ' ', 'T')"
             before_time = f"regexp_extract({value}, '^([0-9]{{4}}[-/][0-9]{{1,2}}[-/][0-9]{{1,2}})(?:$|[ TtZ+])', 1)"
-            is_clear = f"not (length({value}) > 16 and {value}[12:13] >= '11' and regexp_matches({value}, '{UTC}'))"
-            read = f"case when not ({is_clear}) then null when {is_plain} then {day}"
-            read = f"{read} else try_cast(nullif({before_time}, '') as date) end"
+            is_unclear = f"length({value}) > 16 and {value}[12:13] >= '11' and regexp_matches({value}, '{UTC}')"
+            read = (
+                f"case when {is_unclear} then null when {is_plain} then {day}"
+                f" else try_cast(nullif({before_time}, '') as date) end"
+            )
             return f"case when {read} >= date '1900-01-01' then {read} end" if column.is_required else read
         if "TIME ZONE" in type_:
             moment = f"make_timestamp(epoch_us({value}))"

@@ -9,6 +9,10 @@
 {#- the limits below are ratios within the bar, so that no later split moves a bar across them; this one is beyond what
     any chain of reverse splits makes of a price, and below what exact decimals hold -#}
 {%- set largest_number = '1e20' -%}
+{%- set prices -%}
+delivered.open, delivered.high, delivered.low, delivered.close, delivered.close_total_return
+{%- for price in further %}, coalesce(delivered.{{ price }}, 1){% endfor %}
+{%- endset -%}
 sessions as (
 
     select * from {{ ref('sessions') }}
@@ -53,12 +57,7 @@ judged as (
                 )
                 then 'infinite_price'
             when
-                least(
-                    {%- for price in further %}
-                    coalesce(delivered.{{ price }}, 1),
-                    {%- endfor %}
-                    delivered.open, delivered.high, delivered.low, delivered.close, delivered.close_total_return
-                ) <= 0
+                least({{ prices }}) <= 0
                 then 'non_positive_price'
             when delivered.volume_shares < 0 then 'negative_volume'
             when
@@ -73,13 +72,7 @@ judged as (
                 or delivered.low < delivered.close / {{ widest_range }}
                 then 'range_too_wide'
             when
-                greatest(
-                    {%- for price in further %}
-                    coalesce(delivered.{{ price }}, 1),
-                    {%- endfor %}
-                    delivered.open, delivered.high, delivered.close_total_return
-                ) > {{ largest_number }}
-                or delivered.volume_shares > {{ largest_number }}
+                greatest({{ prices }}, delivered.volume_shares) > {{ largest_number }}
                 then 'number_too_large'
         end as reason
 

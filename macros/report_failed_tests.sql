@@ -3,8 +3,7 @@
     when it has spoken. -#}
 {% macro report_failed_tests(results) %}
     {% set shown = 3 %}
-    {% set refusals_are_said = flags.WHICH == 'build' and 'int_quarantine' in results
-        | selectattr('status', 'equalto', 'success') | map(attribute='node.name') %}
+    {% set refusals_are_said = 'int_quarantine' in models_built(results) %}
     {% for result in results if execute and result.node.resource_type == 'test' and result.status in ('fail', 'warn')
         and not (refusals_are_said and result.node.config.meta.get('is_said_of_refused_rows')) %}
         {% set found = run_query("select * from (" ~ result.node.compiled_code ~ "\n) limit " ~ shown) %}

@@ -1,8 +1,7 @@
 {#- on-run-end: say which raw rows were refused, by file and reason, with a count, an example and the cure, and in which
     files tickers stand that no price file has, one line each. -#}
 {% macro report_refused_rows() %}
-    {% set built = results | selectattr('status', 'equalto', 'success') | map(attribute='node.name') | list
-        if execute and flags.WHICH == 'build' else [] %}
+    {% set built = models_built(results) %}
     {% if 'int_quarantine' in built %}
         {% set refused = run_query("
             select file, reason, count(*) as refused_rows, coalesce(min(key), '') as first_key,

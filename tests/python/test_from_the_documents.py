@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-import yaml
+from sql_model import project_vars
 
 from kairos.cli import parser
 
@@ -50,7 +50,7 @@ def relations(builder) -> dict[str, set[str]]:
     kinds = ("model", "seed")
     nodes = [node for node in builder.manifest["nodes"].values() if node["resource_type"] in kinds]
     found = {f"{node['schema']}.{node['name']}": set(node["columns"]) for node in nodes}
-    variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    variables = project_vars()
     found["ml.ml_alphas"] |= {*variables["active_alphas"], *variables["ensembles"], *variables["blends"]}
     return found
 
@@ -64,7 +64,7 @@ def resolves(link: str, relations: dict[str, set[str]]) -> bool:
     if word == "make":
         return re.search(rf"^{rest}:", (ROOT / "Makefile").read_text(), flags=re.M) is not None
     if word == "var":
-        return rest in yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+        return rest in project_vars()
     if word in LISTED:
         seed, column = LISTED[word]
         with (ROOT / f"seeds/{seed}.csv").open() as file:

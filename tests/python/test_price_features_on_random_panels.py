@@ -8,17 +8,17 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from sql_model import project_vars
 
 from bench import compiled
 
 VALUATIONS = ["earnings_yield", "fcf_yield", "book_to_market", "sales_yield", "ev_to_ebitda", "dividend_yield"]
 FAMILIES = ["price", "momentum", "volatility", "beta", "technical"]
 KEYS = ["security_id", "session_index"]
-VARS = yaml.safe_load((compiled.ROOT / "dbt_project.yml").read_text())["vars"]
+VARS = project_vars()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -26,6 +26,7 @@ import pytest
 import yaml
 from newcomer import SETTINGS
 from planted_leaks import LEAKS, PAGE, Leak, Proof, Pytest, page
+from sql_model import project_vars
 
 from kairos import machine
 from kairos.errors import ProofError
@@ -291,7 +292,7 @@ def said(proof, leaky, tmp_path_factory) -> dict[str, str]:
 
 def other_settings() -> dict[str, str]:
     """For each setting of the project a value that it does not have, as a build's environment gives it."""
-    values = yaml.safe_load((machine.root() / "dbt_project.yml").read_text())["vars"]
+    values = project_vars()
     numbers = {name: str(value + 1) for name, value in values.items() if isinstance(value, int)}
     others = numbers | OTHER_CHOICES
     assert {name for name, value in values.items() if not isinstance(value, list | dict)} == set(others)

@@ -196,7 +196,7 @@ def small(tmp_path, monkeypatch):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     (project / "macros").mkdir()
-    for macro in ("publish_marts.sql", "report_failed_tests.sql", "generate_schema_name.sql"):
+    for macro in ("publish_marts.sql", "report_failed_tests.sql", "models_built.sql", "generate_schema_name.sql"):
         shutil.copy(machine.root() / "macros" / macro, project / "macros")
     places = (tmp_path / "market", tmp_path / "w.duckdb", tmp_path / "state", tmp_path / "published")
     for name, value in machine.environment(project, *places, 2).items():

@@ -8,10 +8,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from portfolio_market import ROOT, frames
+from portfolio_market import frames
+from sql_model import project_vars
 
 from kairos.backtest.adhoc import RELATION
 
@@ -24,7 +24,7 @@ def weigh(compiled: Path):
     """A function that runs the collector's SQL on sized candidates and strategies."""
     sql = (compiled / "compiled/kairos/models/portfolio/pf_target_weights.sql").read_text()
     sql = RELATION.sub(lambda match: match.group(2), sql)
-    rules = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]["portfolio_rules"]
+    rules = project_vars()["portfolio_rules"]
     connection = duckdb.connect()
 
     def run(sized: pd.DataFrame, strategies: pd.DataFrame) -> pd.DataFrame:
