@@ -1,0 +1,59 @@
+{#- Returns sessions between the market's first and last bar on which fewer than half as many names have a bar as on the
+    fullest of the 20 sessions before: a delivery that is missing or cut off. Its names are carried at their last price
+    for up to 5 sessions, and their runs end after that. A warning and no failure: exchanges close unforeseen too. -#}
+
+{{ config(severity='warn') }}
+
+with
+
+fresh as (
+
+    select
+        as_of_date as session_date,
+        count(*) filter (where not is_stale) as names
+
+    from {{ ref('int_prices') }}
+
+    group by as_of_date
+
+),
+
+market as (
+
+    select
+        sessions.session_date,
+        coalesce(fresh.names, 0) as names
+
+    from {{ ref('int_sessions') }} as sessions
+
+    left join fresh
+        on sessions.session_date = fresh.session_date
+
+    where
+        sessions.session_date between (select min(session_date) from fresh) and (select max(session_date) from fresh)
+
+),
+
+compared as (
+
+    select
+        session_date,
+        names,
+        max(names) over (
+            order by session_date
+            rows between 20 preceding and 1 preceding
+        ) as names_before
+
+    from market
+
+)
+
+select
+    session_date,
+    names,
+    names_before
+
+from compared
+
+where
+    names < names_before / 2
