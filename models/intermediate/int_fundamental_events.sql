@@ -389,6 +389,9 @@ met as (
     select
         located.*,
         {{ newest_end }} as shares_period_end_date,
+        {%- for statement in statements %}
+        {{ statement }}.period_end_date as {{ statement }}_end,
+        {%- endfor %}
         case
             {%- for statement in statements %}
             when {{ statement }}.shares_basic > 0 and {{ statement }}.period_end_date = {{ newest_end }}
@@ -421,6 +424,79 @@ met as (
     {% endfor %}
 ),
 
+-- where the newest quarter has one or two statements and they count nothing a year ago, the others of then may
+then_known as (
+
+    select
+        met.security_id,
+        met.known_at,
+        reports.period_end_date,
+        list_position({{ statements }}, reports.statement) as place,
+        max_by(
+            {
+                'period_end_date': reports.period_end_date,
+                'basis_date': reports.basis_date,
+                'shares': reports.shares_basic
+            },
+            reports.version
+        ) as newest_version
+
+    from met
+
+    inner join {{ ref('int_fundamentals') }} as reports
+        on
+            met.security_id = reports.security_id
+            and met.known_at >= reports.known_at
+            and met.shares_period_end_date >= reports.period_end_date + 330
+            and met.shares_period_end_date <= reports.period_end_date + 400
+
+    where
+        met.newest_count is not null
+        and met.count_year_ago is null
+        and not coalesce(met.income_end = met.balance_end and met.income_end = met.cashflow_end, false)
+
+    group by met.security_id, met.known_at, reports.period_end_date, reports.statement
+
+),
+
+counts_elsewhere as (
+
+    select
+        security_id,
+        known_at,
+        min_by(newest_version, place) as count_elsewhere
+
+    from (
+        select
+            *,
+            max(period_end_date) over (partition by security_id, known_at) as newest_period_end_date
+
+        from then_known
+    ) as placed_then
+
+    where
+        period_end_date = newest_period_end_date
+        and newest_version['shares'] > 0
+
+    group by security_id, known_at
+
+),
+
+paired as (
+
+    select
+        met.* exclude (income_end, balance_end, cashflow_end)
+        replace (coalesce(met.count_year_ago, counts_elsewhere.count_elsewhere) as count_year_ago)
+
+    from met
+
+    left join counts_elsewhere
+        on
+            met.security_id = counts_elsewhere.security_id
+            and met.known_at = counts_elsewhere.known_at
+
+),
+
 counted as (
 
     select
@@ -433,7 +509,7 @@ counted as (
         newest_count['basis_date'] as basis_date,
         newest_count['shares'] as shares_basic
 
-    from met
+    from paired
 
 ),
 

@@ -27,7 +27,7 @@ SPLIT_AFTER_THE_PRICES = ["LRCX", "ORLY", "SMCI", "ANET", "DECK", "PANW", "FAST"
 LARGE_CAPS = [
     "AAPL", "MSFT", "NVDA", "AMZN", "META", "GOOG", "TSLA", "PFE", "LLY",
     "XOM", "WMT", "JNJ", "PG", "COST", "DIS", "CVX", "KO", "PEP",
-    "ADBE", "NFLX", "AMD", "CSCO", "AON", "GE", "DHR",
+    "ADBE", "NFLX", "AMD", "CSCO", "AON", "GE", "DHR", "MOS",
 ]  # fmt: skip
 MARKET_SERIES = ["SPY"]
 # (file, column that holds the ticker); files without a ticker are copied whole
@@ -148,7 +148,7 @@ def us_large() -> Path:
 
 @pytest.fixture(scope="session")
 def real_market(us_large: Path, builder: Builder, tmp_path_factory: pytest.TempPathFactory) -> RealMarket:
-    """33 real shares and SPY with their features, built once; KAIROS_TEST_WAREHOUSE names a ready warehouse instead."""
+    """34 real shares and SPY with their features, built once; KAIROS_TEST_WAREHOUSE names a ready warehouse instead."""
     tickers = sorted(LARGE_CAPS + SPLIT_AFTER_THE_PRICES)
     if ready := os.environ.get("KAIROS_TEST_WAREHOUSE"):
         return RealMarket(market=us_large, warehouse=Path(ready).resolve(), tickers=tuple(tickers))

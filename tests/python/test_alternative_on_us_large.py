@@ -1,4 +1,4 @@
-"""The alternative features of 33 real shares against a computation from the raw files that shares no code with Kairos.
+"""The alternative features of 34 real shares against a computation from the raw files that shares no code with Kairos.
 
 Every value of every row is compared, and where the definition gives none there must be none. From the warehouse come
 the rows themselves, membership, shares out and market value, which have oracles of their own, and for the composite the

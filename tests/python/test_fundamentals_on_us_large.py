@@ -1,4 +1,4 @@
-"""The fundamental features of 33 real shares against a computation from the raw files that shares no code with Kairos.
+"""The fundamental features of 34 real shares against a computation from the raw files that shares no code with Kairos.
 
 Plain Python over plain rows: what had been published by the day before, the newest quarter by period end, four quarters
 added up, the share count on the basis of the day. Each statement counts from the day after its own publish date.
@@ -136,11 +136,19 @@ class Company:
     def issuance(self, day, shares):
         """ln of the newest count over that of a year ago, both on the counts' basis. Call after share_count."""
         newest = max(rows[0]["Report Date"] for name in FILES if (rows := self.known(name, day)))
-        for name in FILES:
-            rows = self.known(name, day)
-            year_ago = self.from_a_year_ago(rows)[:1] if rows and rows[0]["Report Date"] == newest else []
-            if year_ago and number(year_ago[0]["Shares (Basic)"]) > 0:
-                quarter, count = year_ago[0]["Report Date"], number(year_ago[0]["Shares (Basic)"])
+        of_newest = [rows for name in FILES if (rows := self.known(name, day)) and rows[0]["Report Date"] == newest]
+        candidates = [year_ago[0] for rows in of_newest if (year_ago := self.from_a_year_ago(rows))]
+        if not any(number(row["Shares (Basic)"]) > 0 for row in candidates):
+            within = [
+                row
+                for name in FILES
+                for row in self.known(name, day)
+                if 330 <= (newest - row["Report Date"]).days <= 400
+            ]
+            candidates = [row for row in within if row["Report Date"] == max(r["Report Date"] for r in within)]
+        for row in candidates:
+            quarter, count = row["Report Date"], number(row["Shares (Basic)"])
+            if count > 0:
                 doubted = any(then == quarter and not believed for then, _, believed in self.judged)
                 confirmed = any(
                     believed and 0 <= (then - quarter).days <= 120 and other / 1.6 <= count <= other * 1.6
