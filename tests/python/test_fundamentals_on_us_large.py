@@ -77,6 +77,9 @@ class Company:
     def __init__(self, ticker, statements, splits, listed_spin_offs, basis):
         self.basis = basis
         self.statements = {name: self._quarters(frame, ticker) for name, frame in statements.items()}
+        everything = [row for rows in self.statements.values() for row in rows]
+        for name, rows in self.statements.items():
+            self.statements[name] = [row for row in rows if not self._is_ahead(row, everything)]
         mine = [(date, factor) for name, date, factor in splits if name == ticker]
         self.price_factors = mine
         self.count_factors = [
@@ -89,6 +92,20 @@ class Company:
     def _quarters(frame, ticker):
         rows = frame[frame["Ticker"] == ticker].sort_values("Report Date").to_dict("records")
         return [r for r in rows if not pd.isna(r["Publish Date"]) and r["Publish Date"] >= r["Report Date"]]
+
+    @staticmethod
+    def _is_ahead(row, rows):
+        """Whether the fiscal quarter cannot have ended yet, by what was published in the 400 days before."""
+
+        def start(r):
+            """Month in which the fiscal year begins that the row's quarter and end belong to."""
+            end = r["Report Date"].year * 12 + r["Report Date"].month
+            return end - 3 * int(r["Fiscal Period"][1]) - 12 * int(r["Fiscal Year"])
+
+        before = [r for r in rows if 1 <= (row["Publish Date"] - r["Publish Date"]).days <= 400]
+        starts = [start(r) for r in before]
+        agree = len({r["Report Date"] for r in before}) > 1 and max(starts) - min(starts) <= 2
+        return agree and min(starts) - start(row) >= 5
 
     def publications(self):
         """The days on which anything was published, in order."""

@@ -4,7 +4,10 @@
     A Restated Date before the Publish Date is no error: where the vendor works a quarter out of a year less the quarters
     before it, the date is that of the filing before, and the values are as sound as any. Nothing is served before its
     Publish Date for it (macro simfin_known_at). Rows of one period with other dates are versions; rows equal in all
-    their dates are duplicates, of which the first in a fixed order stays. -#}
+    their dates are duplicates, of which the first in a fixed order stays.
+    A fiscal quarter two or more ahead of where its period's end stands in the company's fiscal years, as all of its
+    statements of the 400 days before have them, carries the wrong dates, and numbers of a quarter that has not been yet.
+    One that a second period confirms is a change of the fiscal year: only the first period of it is refused. -#}
 
 with
 
@@ -66,17 +69,58 @@ read_rows as (
 
 ),
 
-checked as (
+in_fiscal_years as (
 
     select
-        * exclude (refused_on_reading),
+        *,
+        {{ simfin_known_at() }} as known_at,
+        case
+            when refused_on_reading is null
+                then
+                    12 * "Fiscal Year" + 3 * right("Fiscal Period", 1)::integer
+                    - 12 * year("Report Date") - month("Report Date")
+        end as months_ahead
+
+    from read_rows
+
+),
+
+judged as (
+
+    select
+        * exclude (refused_on_reading, known_at, months_ahead),
         coalesce(
             refused_on_reading,
             case
                 when
+                    months_ahead >= 5 + max(months_ahead) over known_before
+                    and max(months_ahead) over known_before <= 2 + min(months_ahead) over known_before
+                    and max("Report Date") over known_before > min("Report Date") over known_before
+                    then 'fiscal_quarter_ahead'
+            end
+        ) as refused_alone
+
+    from in_fiscal_years
+
+    window known_before as (
+        partition by ticker, refused_on_reading is null
+        order by known_at
+        range between interval 400 days preceding and interval 1 microsecond preceding
+    )
+
+),
+
+checked as (
+
+    select
+        * exclude (refused_alone),
+        coalesce(
+            refused_alone,
+            case
+                when
                     row_number() over (
                         partition by
-                            statement, refused_on_reading, ticker, "Report Date", "Publish Date", "Restated Date"
+                            statement, refused_alone, ticker, "Report Date", "Publish Date", "Restated Date"
                         order by
                             "Fiscal Year", "Fiscal Period", simfinid, _file,
                             "Net Income", "Total Assets", "Net Cash from Operating Activities", "Shares (Basic)"
@@ -85,7 +129,7 @@ checked as (
             end
         ) as refused_because
 
-    from read_rows
+    from judged
 
 )
 
