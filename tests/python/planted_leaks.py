@@ -72,6 +72,24 @@ LEAKS = (
         "test_stg_sharadar__statements__outflows_are_positive_and_amounts_in_dollars",
     ),
     Leak(
+        "a quarter that is not over is served under the dates of one that is",
+        "a fiscal quarter two ahead of the company's fiscal years is refused",
+        ((f"{STAGING}/simfin/stg_simfin__statement_rows.sql", "months_ahead >= 5 +", "months_ahead >= 12 +"),),
+        "test_stg_simfin__statement_rows__a_fiscal_quarter_that_cannot_have_ended_is_refused",
+    ),
+    Leak(
+        "the fiscal years of reports to come say which quarters are refused",
+        "a row is judged by what was known before it",
+        (
+            (
+                f"{STAGING}/simfin/stg_simfin__statement_rows.sql",
+                "interval 1 microsecond preceding",
+                "interval 400 days following",
+            ),
+        ),
+        "test_stg_simfin__statement_rows__a_fiscal_quarter_that_cannot_have_ended_is_refused",
+    ),
+    Leak(
         "a statement is served from its period's end",
         "a statement is known when it is filed",
         ((f"{STAGING}/sharadar/stg_sharadar__statements.sql", "known_at('datekey')", "known_at('reportperiod')"),),
