@@ -118,12 +118,17 @@ _differs = "abs(y - x) > 1e-9 * greatest(abs(x), abs(y))"
 
 
 def _paired(feature: str) -> str:
-    """Rows of members of a feature's dates: x of a, y of b. Securities that either vintage never knows are left out."""
+    """Rows of members of a feature's dates: x of a, y of b. Securities that either vintage never knows are left out.
+
+    So is what comes after the older one's newest statement: it would hold old quarters against new ones.
+    """
+    ends = ", ".join(f"(select max(known_at)::date from {d}.intermediate.int_fundamentals)" for d in "ab")
     one, other = (f"security_id from {d}.features.feat_fundamental where {feature} is not null" for d in "ab")
     return f"""select as_of_date, security_id, a.{feature} as x, b.{feature} as y
         from a.features.feat_fundamental as a join b.features.feat_fundamental as b using (as_of_date, security_id)
         join a.intermediate.int_universe as u using (as_of_date, security_id)
-        where u.is_member and security_id in (select {one}) and security_id in (select {other})
+        where u.is_member and as_of_date <= least({ends})
+            and security_id in (select {one}) and security_id in (select {other})
         qualify count(x) over (partition by as_of_date) >= {setting_number("min_cross_section")}
             and count(y) over (partition by as_of_date) >= {setting_number("min_cross_section")}"""
 
@@ -189,9 +194,9 @@ A vendor that delivers one file of statements, with first publish dates and the 
 dates on which they did not exist yet. Here the files of the same vendor from different days are held against each
 other, two by two, on the same prices: how many values of the same quarter changed, how many feature values did, and
 what the change was worth in the mean rank IC against the {HORIZON}-session forward return, on the same rows (members
-with a value in both, dates with at least {setting("min_cross_section")} of them; t of the mean difference, after Newey
-and West). Counts of shares change with every split, too: each file's are on the splits of its own day, and features
-bring them to one basis.
+with a value in both, up to the newest statement of the older file, dates with at least
+{setting("min_cross_section")} of them; t of the mean difference, after Newey and West). Counts of shares change with
+every split, too: each file's are on the splits of its own day, and features bring them to one basis.
 Written by `python -m kairos.proof.vintages docs/vintages.md MARKET NAME=FOLDER NAME=FOLDER ...`.
 """
 

@@ -11,6 +11,7 @@ import pytest
 from kairos.proof import vintages
 
 DAYS, NAMES = 60, 25
+LATER = 20  # days after the newest statement of b
 
 
 @pytest.fixture
@@ -32,15 +33,18 @@ def con():
             con.execute(f"create table {name}.staging.stg_simfin__income_statements {columns}")
             con.execute(f"insert into {name}.staging.stg_simfin__income_statements values {rows}")
         rng = np.random.default_rng(3)
-        day, name = (axis.ravel() for axis in np.meshgrid(np.arange(DAYS), np.arange(NAMES)))
-        returned = rng.normal(size=DAYS * NAMES)
-        noise = np.where(name == 0, returned, rng.normal(size=DAYS * NAMES))
+        day, name = (axis.ravel() for axis in np.meshgrid(np.arange(DAYS + LATER), np.arange(NAMES)))
+        returned = rng.normal(size=len(day))
+        noise = np.where(name == 0, returned, rng.normal(size=len(day)))
         con.register("rows", {"d": day, "n": name, "r": returned, "x": noise})
         key = "date '2020-01-01' + d::int as as_of_date, n::bigint as security_id"
         con.execute(f"create table a.labels.lbl_fwd_ret as select {key}, r as fwd_ret_20d from rows")
         con.execute(f"create table a.intermediate.int_universe as select {key}, true as is_member from rows")
         con.execute(f"create table a.features.feat_fundamental as select {key}, x::double as roa from rows")
         con.execute(f"create table b.features.feat_fundamental as select {key}, r::double as roa from rows")
+        for name, newest in (("a", DAYS + LATER), ("b", DAYS - 1)):
+            known = f"timestamp '2020-01-01 23:59:59' + unnest([0, {newest}]) * interval 1 day as known_at"
+            con.execute(f"create table {name}.intermediate.int_fundamentals as select {known}")
         yield con
 
 
