@@ -82,6 +82,7 @@ def add_day(con: duckdb.DuckDBPyConnection, tables: list[str], renewed: Sequence
         con.execute(
             f"insert into {_table(name)} select * from ({_here(con, compiled.models()[name].sql)}) where as_of_date >="
             " getvariable('sessions_back')[1] or list_position(getvariable('renewed'), security_id) > 0"
+            " order by security_id, as_of_date"
         )
     con.execute("reset variable sessions_back")
     con.execute("reset variable renewed")
@@ -94,7 +95,7 @@ def fingerprints(con: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str,
     for name in tables:
         columns = "columns(* exclude (batch))" if name == ROWS else "columns(*)"
         found[name] = con.execute(
-            f"select count(*), bit_xor(hash(t)) from (select {columns} from {_table(name)}) as t"
+            f"select count(*), bit_xor(hash(hash(t))) from (select {columns} from {_table(name)}) as t"
         ).fetchall()[0]
     return found
 

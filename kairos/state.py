@@ -25,6 +25,9 @@ import pyarrow.parquet as pq
 from kairos.errors import StateError
 from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
 
+# by their content's hash; what a build that was killed had begun to write (tmp_...) is none of them
+FILES = "[0-9a-f]*.parquet"
+
 _SQL_TYPES = {
     "string": "varchar",
     "date32[day]": "date",
@@ -66,7 +69,7 @@ def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
     Raises StateError for a file that cannot be read or has other columns.
     """
     tables = []
-    for file in sorted((state / name).glob("*.parquet")):
+    for file in sorted((state / name).glob(FILES)):
         try:
             tables.append(pq.read_table(file, columns=schema.names).cast(schema))
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -102,11 +105,11 @@ def statements(state: Path) -> list[str]:
 
 def view(state: Path, name: str) -> str:
     """SQL that shows a folder as view raw.state__<folder>, with the files that are there now."""
-    files = state / name / "*.parquet"
+    files = state / name / FILES
     named = [column.strip().split(" ") for column in FOLDERS[name].split(",")]
     nothing = ", ".join(f"null::{type_} as {column}" for column, type_ in named)
     shown = ", ".join(f"{column}::{type_} as {column}" for column, type_ in named)
     select = f"select {nothing} where false"
-    if any((state / name).glob("*.parquet")):
+    if any((state / name).glob(FILES)):
         select += f" union all select {shown} from read_parquet('{str(files).replace(chr(39), chr(39) * 2)}')"
     return f"create or replace view raw.state__{name} as {select}"

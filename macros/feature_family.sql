@@ -31,6 +31,7 @@
             select * from ({{ compiled_code }}
             ) as computed
             where as_of_date >= getvariable('sessions_back')[1] or list_position(getvariable('renewed'), security_id) > 0
+            order by security_id, as_of_date
         {%- endcall -%}
         {%- call statement('no_new_rows') -%}
             reset variable sessions_back; reset variable renewed; reset variable batch
@@ -73,8 +74,12 @@
     {%- set rows_relation = this if is_rows else ref('int_feature_rows') -%}
     {%- set plan_relation = rows_relation.incorporate(path={'identifier': 'int_feature_plan'}) -%}
     {%- set asked = run_query(
-        "select version, previous_version, new_sessions, renewed_names from " ~ plan_relation
+        "select version, previous_version, new_sessions, renewed_names, through_date, (select max(as_of_date) from "
+        ~ rows_relation.incorporate(path={'identifier': 'int_prices'}) ~ ") from " ~ plan_relation
     ).rows[0] -%}
+    {%- if asked[4] != asked[5] -%}
+        {{ exceptions.raise_compiler_error(model.name ~ ": int_prices ends on " ~ asked[5] ~ ", what is new for the features was worked out for prices that end on " ~ asked[4] ~ " (int_feature_digests). Build what lies between as well: dbt build -s int_prices+") }}
+    {%- endif -%}
     {%- set version, previous_version, new_sessions, renewed_names = asked[0], asked[1], asked[2], asked[3] | int -%}
     {%- set before = built_from(this) -%}
     {#- the order of rows: the full build it goes back to, and how many batches have come since -#}

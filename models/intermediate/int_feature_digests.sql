@@ -2,7 +2,7 @@
     it: whether anything the features had read by the end of the market before has changed since. By it a build computes the
     new sessions only (docs/decisions/0014). A build that finds the market of the build before leaves the table as it is.
     Grain: one row per input and security_id; 0 stands for series of the market. Source: int_prices, int_returns and
-    int_universe (together bars), the steps of statements and owners, int_market_series; the table itself. -#}
+    int_universe (together bars), the steps of statements and owners, int_market_series, int_sessions; the table itself. -#}
 
 {%- set steps = [
     'int_fundamental_steps', 'int_insider_steps', 'int_short_interest_steps', 'int_institutional_holdings_steps',
@@ -96,18 +96,31 @@ hashed as (
 
     from {{ ref('int_market_series') }}
 
+    union all
+
+    select
+        'int_sessions' as input,
+        0 as security_id,
+        session_date::timestamp as read_from,
+        hash(session_date, is_month_end) as row_hash
+
+    from {{ ref('int_sessions') }}
+
 ),
 
--- as of the end of the market, and as of the end it had in the build before
+-- as of the end of the market, and as of the end it had in the build before; hashed once more, because a row's hash is
+-- that of its last column joined to the others by exclusive or: the same change of it in two rows would cancel out
 digested as (
 
     select
         hashed.input,
         hashed.security_id,
         count(*) as row_count,
-        bit_xor(hashed.row_hash) as digest,
+        bit_xor(hash(hashed.row_hash)) as digest,
         count(*) filter (where hashed.read_from <= build_before.through_at) as past_row_count,
-        coalesce(bit_xor(hashed.row_hash) filter (where hashed.read_from <= build_before.through_at), 0) as past_digest
+        coalesce(
+            bit_xor(hash(hashed.row_hash)) filter (where hashed.read_from <= build_before.through_at), 0
+        ) as past_digest
 
     from hashed
 
@@ -150,7 +163,7 @@ compared as (
 summed as (
 
     select
-        bit_xor(hash(input, security_id, row_count, digest)) filter (where row_count > 0) as version,
+        bit_xor(hash(hash(input, security_id, row_count, digest))) filter (where row_count > 0) as version,
         count(distinct security_id) filter (where is_past_changed) as renewed_names,
         coalesce(bool_or(is_past_changed and security_id = 0), false) as is_market_changed,
         count(*) filter (where input = 'bars') as names,

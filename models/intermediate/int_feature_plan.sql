@@ -65,6 +65,7 @@ select
     ---------- what the features are to be built from, and what they can be added to; NULL where they are made anew
     build.version,
     build.previous_version,
+    build.through_date,
 
     ---------- new sessions; first the first new one, then the ones before it (never, where there is no new one)
     new_sessions.new_sessions::integer as new_sessions,

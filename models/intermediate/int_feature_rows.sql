@@ -15,7 +15,7 @@ prices as (
 
     from {{ ref('int_prices') }}
 
-    where {{ rows_to_compute() }}
+    qualify {{ rows_to_compute(by_position=true) }}
 
 ),
 

@@ -13,10 +13,13 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kairos.demo import write_market
+from kairos.errors import ProofError
 from kairos.proof.build import Builder
+from kairos.state import read
 
 GIVEN = {
     "int_prices": "as_of_date",
@@ -50,8 +53,8 @@ class Market:
         self.nodes = {n.name: n for n in builder.parsed.nodes.values() if n.resource_type == "model"}
         self.tables = [name for name, node in self.nodes.items() if node.config.materialized == "feature_family"]
 
-    def build(self, through: int) -> None:
-        """Write bars and steps as known by the close of a session, and let dbt build the rest."""
+    def write(self, through: int) -> None:
+        """Bars and steps as known by the close of a session."""
         with duckdb.connect(str(self.warehouse)) as con:
             for table, moment in GIVEN.items():
                 cut = f"from given.{table} where {moment}::date <= date '{self.dates[through]}'"
@@ -60,12 +63,22 @@ class Market:
                     if of_table == table:
                         con.execute(rule)
                 con.execute(f"create or replace table intermediate.{table} as from cut order by security_id, {moment}")
-        self.builder.build(
-            self.folder / "market", self.folder / "work", select=[*BUILT, "int_feature_rows", "path:models/features"]
-        )
+
+    def build(self, through: int) -> None:
+        """Write bars and steps as known by the close of a session, and let dbt build the rest."""
+        self.write(through)
+        self.make([*BUILT, "int_feature_rows", "path:models/features"])
+
+    def make(self, select: list[str]) -> None:
+        self.builder.build(self.folder / "market", self.folder / "work", select=select)
 
     def say(self, table: str, rule: str) -> None:
         self.rules.append((table, rule))
+
+    def change(self, rule: str) -> None:
+        """What stands in the warehouse beside what is cut."""
+        with duckdb.connect(str(self.warehouse)) as con:
+            con.execute(rule)
 
     def batches(self) -> dict[str, tuple[str, int]]:
         """What each table's comment says of its rows: the full build they go back to, batches since."""
@@ -110,7 +123,9 @@ def market(builder, tmp_path_factory) -> Market:
     """Built through the 40th session before the last; one name is not listed yet, one will vanish, one come late."""
     market = Market(builder, tmp_path_factory.mktemp("increments"))
     at = market.sessions[-38]
-    market.listed, market.delisted, market.split, market.revised, market.gone, market.late = market.names[:6]
+    # before and after the names that stay: a name made anew may come behind a few rows of each of the others
+    market.listed, market.delisted, market.split = market.names[:3]
+    market.revised, market.gone, market.late = market.names[-3:]
     market.say("int_prices", f"delete from cut where security_id = {market.listed} and session_index < {at}")
     market.say(
         "int_prices",
@@ -159,6 +174,30 @@ def test_each_build_equals_a_full_refresh_to_the_bit(market):
     market.say("int_prices", f"delete from cut where security_id = {market.gone}")
     market.rules = [rule for rule in market.rules if rule[1] != f"delete from cut where security_id = {market.late}"]
     check(-35, "added", "no new session; a name vanishes, another comes with its past")
+    # of which the hashes of the rows concerned, joined by exclusive or, must not cancel out
+    market.change(
+        f"""create or replace table intermediate.int_sectors as
+        with name as (
+            select * from intermediate.int_sectors where security_id in {tuple(market.names[3:-3])}
+            qualify max(known_at) over (partition by security_id) < '{market.dates[-80]}'
+                and row_number() over (partition by security_id order by known_at desc) = 1
+            order by security_id limit 1
+        )
+        from (
+            from intermediate.int_sectors
+            union all
+            select * replace (
+                timestamp '{market.dates[-80]}' as known_at,
+                case sector when 'Energy' then 'Utilities' else 'Energy' end as sector
+            ) from name
+            union all
+            select * replace (timestamp '{market.dates[-60]}' as known_at) from name
+        ) order by security_id, known_at"""
+    )
+    check(-35, "added", "another sector for an even number of sessions")
+    last = f"session_date = '{market.dates[-36]}'"
+    market.change(f"update intermediate.int_sessions set is_month_end = not is_month_end where {last}")
+    check(-35, "anew", "a closing is announced, and the session before is a month's last")
     market.say("int_prices", "update cut set close_total_return = close_total_return * 1.01 where ticker = 'SPY'")
     check(-36, "anew", "sessions taken back, and the market's own past is another")
 
@@ -195,7 +234,7 @@ def test_loads_are_remembered_and_a_changed_past_is_an_alert(market):
 
     def load() -> tuple[set[Path], set[tuple]]:
         loads = ["row_loads", "bar_loads", "load_alerts"]
-        market.builder.build(market.folder / "market", market.folder / "work", select=loads)
+        market.make(loads)
         with duckdb.connect(str(market.warehouse), read_only=True) as con:
             found = con.sql("select alert, dataset, subject from monitoring.load_alerts").fetchall()
         return set(state.glob("*_loads/*.parquet")), {row for row in found if row[0] != "past_of_features_changed"}
@@ -229,3 +268,28 @@ def test_loads_are_remembered_and_a_changed_past_is_an_alert(market):
     }
     assert {subject for alert, _, subject in alerts if alert == "bars_revised"} == {str(revised)}
     assert load() == (second, alerts)
+
+
+def test_a_plan_for_other_prices_stops_a_family(market):
+    """Rows of newer prices would be added again by the build that plans for them."""
+    market.build(-36)
+    market.write(-34)
+    market.make(["int_universe", "int_returns"])
+    with pytest.raises(ProofError, match=rf"feat_price: int_prices ends on {market.dates[-34]}.*{market.dates[-36]}"):
+        market.make(["feat_price"])
+    market.build(-34)
+    assert market.differences() == []
+
+
+def test_what_a_killed_load_left_is_no_part_of_the_state(market):
+    """DuckDB writes beside the file, under a name that it then changes."""
+    market.make(["row_loads"])
+    (market.folder / "work/state/row_loads/tmp_0123456789abcdef.parquet").write_bytes(b"PAR1")
+    market.make(["row_loads"])
+    assert kept(market.folder / "work/state") > 0
+
+
+def kept(state: Path) -> int:
+    """Rows of row_loads as the state reads them."""
+    columns = pa.schema([("row_key", pa.string())])
+    return len(read(state, "row_loads", columns))
