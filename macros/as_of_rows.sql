@@ -107,6 +107,6 @@
             {{ by_row }}.security_id = {{ prices }}.security_id
             and coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)
             then true
-        else error('Events and int_prices do not fit together. Build them together: dbt build -s int_prices+')
+        else error('Events and int_prices do not fit together. Build them together: dbt build -s int_prices+, with --full-refresh if they still differ')
     end
 {%- endmacro %}

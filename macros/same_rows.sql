@@ -17,6 +17,6 @@
             and {{ relation }}.as_of_date = {{ relations[0] }}.as_of_date
             {%- endfor %}
             then true
-        else error('{{ relations | join(", ") }} do not have the same rows. Build them together: dbt build -s int_prices+')
+        else error('{{ relations | join(", ") }} do not have the same rows. Build them together: dbt build -s int_prices+, with --full-refresh if they still differ')
     end
 {%- endmacro %}

@@ -250,8 +250,9 @@ def test_loads_are_remembered_and_a_changed_past_is_an_alert(market):
             day for (day,) in con.sql(f"select distinct session_date {bars} order by 1 limit 2").fetchall()
         )
         con.execute(
-            "update intermediate.int_bars set open = open / 2, high = high / 2, low = low / 2, close = close / 2,"
-            f" volume_shares = volume_shares * 2, close_total_return = close_total_return / 3 where ticker = '{ticker}'"
+            "update intermediate.int_bars set open = round(open / 2, 3), high = round(high / 2, 3),"
+            " low = round(low / 2, 3), close = round(close / 2, 3), volume_shares = volume_shares * 2,"
+            f" close_total_return = close_total_return / 3, ticker = '{ticker}.NEW' where ticker = '{ticker}'"
         )
         con.execute(f"update intermediate.int_bars set close_unadjusted = 7 where session_date = '{revised}'")
         con.execute(f"delete {bars} and session_date = '{gone}'")
