@@ -343,6 +343,18 @@ LEAKS = (
         Proof("feat_volatility", "feat_volatility"),
     ),
     Leak(
+        "a short position is doubted for those that are seen later",
+        "positions are judged by the ones seen before them",
+        (
+            (
+                f"{INTERMEDIATE}/int_short_interest.sql",
+                "day preceding and current row",
+                "day preceding and interval {{ staleness_days }} day following",
+            ),
+        ),
+        "test_int_short_interest__a_position_is_in_doubt_beside_those_seen_before_it",
+    ),
+    Leak(
         "a symbol is refused for jumps that are still to come",
         "bars are judged by the bars before them",
         (

@@ -87,6 +87,15 @@ class Market:
         marks = {name: json.loads(comment) for name, comment in found}
         return {name: (mark["layout"], mark["batches"]) for name, mark in marks.items()}
 
+    def check(self, through: int, kind: str, what: str) -> None:
+        """Build; each table is then what a full refresh makes, and was made as expected: added to, anew or left."""
+        before = self.batches()
+        self.build(through)
+        assert self.differences() == [], f"{what}; a lookback is too short, or meta.compares_names is missing"
+        for name, (layout, batches) in self.batches().items():
+            expected = {"added": (before[name][0], before[name][1] + 1), "nothing": before[name], "anew": (layout, 0)}
+            assert (layout, batches) == expected[kind], f"{name}: {what}"
+
     def differences(self) -> list[str]:
         """Tables that a full refresh would make otherwise; reading the collector shows that all rows are in place."""
         with duckdb.connect(str(self.warehouse), read_only=True) as con:
@@ -139,15 +148,7 @@ def market(builder, tmp_path_factory) -> Market:
 
 def test_each_build_equals_a_full_refresh_to_the_bit(market):
     """A day, days with a listing and a delisting, a split, revised bars and statements, names that come and go."""
-
-    def check(through: int, kind: str, what: str) -> None:
-        before = market.batches()
-        market.build(through)
-        assert market.differences() == [], f"{what}; a lookback is too short, or meta.compares_names is missing"
-        for name, (layout, batches) in market.batches().items():
-            expected = {"added": (before[name][0], before[name][1] + 1), "nothing": before[name], "anew": (layout, 0)}
-            assert (layout, batches) == expected[kind], f"{name}: {what}"
-
+    check = market.check
     assert market.differences() == []
     check(-39, "added", "one new session")
     check(-39, "nothing", "nothing new")
@@ -294,3 +295,39 @@ def kept(state: Path) -> int:
     """Rows of row_loads as the state reads them."""
     columns = pa.schema([("row_key", pa.string())])
     return len(read(state, "row_loads", columns))
+
+
+def test_a_past_that_changes_in_anything_that_features_read_is_seen(market):
+    """One column or table of the past at a time, so that no other input gives the change away."""
+    with duckdb.connect(str(market.warehouse), read_only=True) as con:
+        of_a_sector = {of for (of,) in con.sql("select security_id from intermediate.int_sectors").fetchall()}
+    name = next(name for name in market.names[4:-3] if name in of_a_sector)
+    past = market.dates[-140]
+
+    def revise(table: str, change: str, moment: str) -> None:
+        market.say(table, f"update cut set {change} where security_id = {name} and {moment} < timestamp '{past}'")
+
+    market.rules = []
+    market.check(-45, "anew", "sessions taken back")
+    for table, change, moment in (
+        ("int_prices", "high = high * 1.01", "as_of_date"),
+        ("int_insider_steps", "net_count = net_count + 1", "effective_at"),
+        ("int_short_interest_steps", "shares_short_unsplit = shares_short_unsplit * 2", "effective_at"),
+        ("int_institutional_holdings_steps", "shares_held_unsplit = shares_held_unsplit * 2", "effective_at"),
+    ):
+        revise(table, change, moment)
+        market.check(-45, "added", f"{table}: {change}")
+    with duckdb.connect(str(market.warehouse)) as con:
+        con.execute(f"update intermediate.int_sectors set sector = 'Elsewhere' where security_id = {name}")
+    market.check(-45, "added", "a sector, which prices and returns know nothing of")
+    (file,) = (market.folder / "market/cboe").iterdir()
+    vix = duckdb.read_parquet(str(file)).to_arrow_table()
+    duckdb.from_arrow(vix).project(f"* replace (close + (date < '{past}')::integer as close)").write_parquet(str(file))
+    market.check(-45, "anew", "the VIX, which is the market's and no security's")
+    since = market.sessions[-100]
+    market.say("int_prices", f"delete from cut where ticker = 'SPY' and session_index < {since}")
+    place = f"row_in_run = session_index - {since} + 1, bars_in_history = session_index - {since} + 1"
+    market.say("int_prices", f"update cut set {place} where ticker = 'SPY'")
+    market.check(-45, "anew", "SPY begins late, and until then the market is the members' mean")
+    revise("int_prices", "close_total_return = close_total_return * 1.01", "as_of_date")
+    market.check(-45, "anew", "one name's returns are in that mean, which every other name is held against")
