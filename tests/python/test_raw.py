@@ -178,7 +178,11 @@ def test_what_is_no_date_of_our_time_is_an_error_of_the_row(market, text):
 
 
 @pytest.mark.parametrize("kind", ["timestamptz ", ""], ids=["moments", "text"])
-@pytest.mark.parametrize("midnight", ["22:00:00+00", "11:00:00+00"], ids=["Berlin", "Auckland"])
+@pytest.mark.parametrize(
+    "midnight",
+    ["22:00:00+00", "22:00Z", "22:00:00-00:00", "11:00:00+00"],
+    ids=["Berlin", "Berlin without seconds", "Berlin, minus nothing", "Auckland"],
+)
 def test_a_moment_that_may_be_the_next_days_midnight_is_an_error_of_the_row(market, kind, midnight):
     """22:00 UTC is Berlin's midnight of the next day, and would let a filing in a day early."""
     listed = ", ".join(f"{kind}'{moment}'" for moment in (f"2020-06-08 {midnight}", "2020-06-09 04:00:00+00"))
