@@ -33,7 +33,7 @@ select
     min_by(security_type, vendor_order) filter (where security_type is not null) as security_type,
     min_by(exchange, vendor_order) filter (where exchange is not null) as exchange,
     min_by(sector, vendor_order) filter (where sector is not null) as sector,
-    min_by(industry, vendor_order) filter (where sector is not null) as industry
+    arg_min_null(industry, vendor_order) filter (where sector is not null) as industry
 
 from companies
 

@@ -30,7 +30,8 @@ def test_every_task_gives_one_result_with_its_position(workers):
     assert {position: value for position, (value, _) in results.items()} == {0: 25, 1: 36, 2: 49, 3: 64}
 
 
-def test_lists_that_run_at_the_same_time_share_the_workers():
+def test_lists_that_run_at_the_same_time_share_the_workers(monkeypatch):
+    monkeypatch.setattr(executor, "_WORKERS", executor._Workers())  # without those that another file may have started
     with ThreadPoolExecutor(2) as threads:
         both = [threads.submit(lambda tasks=tasks: dict(run(squared, tasks, 2))) for tasks in ([1, 2, 3], [4, 5])]
     first, second = (done.result() for done in both)
