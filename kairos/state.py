@@ -25,9 +25,6 @@ import pyarrow.parquet as pq
 from kairos.errors import StateError
 from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
 
-# by their content's hash; what a build that was killed had begun to write (tmp_...) is none of them
-FILES = "[0-9a-f]*.parquet"
-
 _SQL_TYPES = {
     "string": "varchar",
     "date32[day]": "date",
@@ -63,13 +60,18 @@ def folder(state: Path, name: str) -> Path:
     return place
 
 
+def files(state: Path, name: str) -> list[Path]:
+    """The files of a folder by name, without what a build that was killed had begun to write (DuckDB's tmp_...)."""
+    return sorted(file for file in (state / name).glob("*.parquet") if not file.name.startswith("tmp_"))
+
+
 def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
     """All rows of a folder, in the order of its files' names; empty where nothing was kept yet.
 
     Raises StateError for a file that cannot be read or has other columns.
     """
     tables = []
-    for file in sorted((state / name).glob(FILES)):
+    for file in files(state, name):
         try:
             tables.append(pq.read_table(file, columns=schema.names).cast(schema))
         except (OSError, ValueError, pa.ArrowException) as error:
@@ -105,11 +107,14 @@ def statements(state: Path) -> list[str]:
 
 def view(state: Path, name: str) -> str:
     """SQL that shows a folder as view raw.state__<folder>, with the files that are there now."""
-    files = state / name / FILES
     named = [column.strip().split(" ") for column in FOLDERS[name].split(",")]
     nothing = ", ".join(f"null::{type_} as {column}" for column, type_ in named)
     shown = ", ".join(f"{column}::{type_} as {column}" for column, type_ in named)
     select = f"select {nothing} where false"
-    if any((state / name).glob(FILES)):
-        select += f" union all select {shown} from read_parquet('{str(files).replace(chr(39), chr(39) * 2)}')"
+    if there := files(state, name):
+        # a pattern also finds what is added while the view stands; it cannot leave anything out
+        everything = state / name / "*.parquet"
+        shown_from = [everything] if len(list(everything.parent.glob(everything.name))) == len(there) else there
+        quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in shown_from)
+        select += f" union all select {shown} from read_parquet([{quoted}])"
     return f"create or replace view raw.state__{name} as {select}"

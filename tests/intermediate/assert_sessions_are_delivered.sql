@@ -18,6 +18,16 @@ fresh as (
 
 ),
 
+span as (
+
+    select
+        min(session_date) as first_session_date,
+        max(session_date) as last_session_date
+
+    from fresh
+
+),
+
 market as (
 
     select
@@ -26,11 +36,11 @@ market as (
 
     from {{ ref('int_sessions') }} as sessions
 
+    inner join span
+        on sessions.session_date between span.first_session_date and span.last_session_date
+
     left join fresh
         on sessions.session_date = fresh.session_date
-
-    where
-        sessions.session_date between (select min(session_date) from fresh) and (select max(session_date) from fresh)
 
 ),
 
