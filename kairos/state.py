@@ -113,8 +113,8 @@ def view(state: Path, name: str) -> str:
     select = f"select {nothing} where false"
     if there := files(state, name):
         # a pattern also finds what is added while the view stands; it cannot leave anything out
-        everything = state / name / "*.parquet"
-        shown_from = [everything] if len(list(everything.parent.glob(everything.name))) == len(there) else there
-        quoted = ", ".join("'" + str(file).replace("'", "''") + "'" for file in shown_from)
+        is_all = len(there) == len(list((state / name).glob("*.parquet")))
+        paths = [state / name / "*.parquet"] if is_all else there
+        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
         select += f" union all select {shown} from read_parquet([{quoted}])"
     return f"create or replace view raw.state__{name} as {select}"
