@@ -78,7 +78,7 @@
         ~ rows_relation.incorporate(path={'identifier': 'int_prices'}) ~ ") from " ~ plan_relation
     ).rows[0] -%}
     {%- if asked[4] != asked[5] -%}
-        {{ exceptions.raise_compiler_error(model.name ~ ": int_prices ends on " ~ asked[5] ~ ", what is new for the features was worked out for prices that end on " ~ asked[4] ~ " (int_feature_digests). Build what lies between as well: dbt build -s int_prices+") }}
+        {{ exceptions.raise_compiler_error(model.name ~ ": int_prices ends on " ~ asked[5] ~ ", and int_feature_digests was built for prices that end on " ~ asked[4] ~ ". Build what lies between as well: dbt build -s int_prices+") }}
     {%- endif -%}
     {%- set version, previous_version, new_sessions, renewed_names = asked[0], asked[1], asked[2], asked[3] | int -%}
     {%- set before = built_from(this) -%}

@@ -424,7 +424,7 @@ met as (
     {% endfor %}
 ),
 
--- where the newest quarter has one or two statements and they count nothing a year ago, the others of then may
+-- where the statements of the newest quarter, one or two, have no count of a year ago, another statement of then may
 then_known as (
 
     select

@@ -1,8 +1,8 @@
 {#- The load in which the bars of a file and date were first as they are. The digest leaves out what a later split,
     dividend or change of name alters: it is of closes as traded where the vendor delivers them, ratios within the bar and
-    dollar volume. A split rounds the adjusted prices anew, so that beside closes as traded the others count in steps that
-    only a gross error leaves, and elsewhere in thousandths. A second row for a date says that its bars were revised; one
-    without bars, that they are gone.
+    dollar volume. A split rounds the adjusted prices anew, so that beside closes as traded the others count in steps of a
+    tenth, which little but a gross error leaves, and elsewhere in thousandths. A second row for a date says that its bars
+    were revised; one without bars, that they are gone.
     Grain: one row per dataset, session_date, digest and hashed_by. Source: the state, and what this build adds to it. -#}
 {{ config(post_hook="{{ append_to_state('bar_loads') }}") }}
 
@@ -24,13 +24,13 @@ delivered as (
         dataset,
         session_date,
         count(*) as bars,
-        bit_xor(hash(hash(
+        (sum(hash(
             close_unadjusted,
             round(open / close, digits),
             round(high / close, digits),
             round(low / close, digits),
             round(log10(1 + close * volume_shares), digits)
-        ))) as digest,
+        )::hugeint) % 18446744073709551616)::ubigint as digest,
         {{ hashed_by }} as hashed_by
 
     from (

@@ -16,20 +16,33 @@ row_loads as (
 
 ),
 
+-- digests are compared with those hashed alike; that bars have gone shows without
+compared as (
+
+    select
+        *,
+        count(*) over (partition by dataset, session_date, hashed_by) as hashed_alike
+
+    from bar_loads
+
+),
+
 revised as (
 
     select
-        case when any_value(bars) filter (where bars = 0) is null then 'bars_revised' else 'bars_gone' end as alert,
+        case when bool_or(bars = 0) then 'bars_gone' else 'bars_revised' end as alert,
         dataset,
         session_date::varchar as subject,
         max(first_seen_at) as first_seen_at,
         count(*) as rows_concerned
 
-    from bar_loads
+    from compared
 
-    group by dataset, session_date, hashed_by
+    group by dataset, session_date
 
-    having count(*) > 1
+    having
+        bool_or(bars = 0)
+        or max(hashed_alike) > 1
 
 ),
 

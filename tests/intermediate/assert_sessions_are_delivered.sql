@@ -1,6 +1,8 @@
 {#- Returns sessions between the market's first and last bar on which fewer than half as many names have a bar as on the
     fullest of the 20 sessions before: a delivery that is missing or cut off. Its names are carried at their last price
-    for up to 5 sessions, and their runs end after that. A warning and no failure: exchanges close unforeseen too. -#}
+    for up to 5 sessions, and their runs end after that. Fewer than var min_cross_section names are no market in which a
+    half is missing. A warning and no failure: exchanges close unforeseen too, and where a file hands over to a smaller one
+    the 20 sessions after it are named. -#}
 
 {{ config(severity='warn') }}
 
@@ -67,3 +69,4 @@ from compared
 
 where
     names < names_before / 2
+    and names_before >= {{ setting_number('min_cross_section') }}

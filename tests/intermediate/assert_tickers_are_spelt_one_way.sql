@@ -1,12 +1,11 @@
-{#- Returns tickers of one vendor's prices that differ in nothing but upper and lower case: they are two securities, and
-    what other files say of the company reaches one of them only. A warning and no failure: some vendors tell classes of
-    shares apart by case. -#}
+{#- Returns tickers of prices that differ in nothing but upper and lower case or the sign between a name and its class:
+    they are two securities, and what other files say of the company reaches one of them only. A warning and no failure:
+    some vendors tell classes of shares apart by case. -#}
 
 {{ config(severity='warn') }}
 
 select
-    vendor,
-    upper(ticker) as ticker,
+    {{ plain_symbol('ticker') }} as symbol,
     list(distinct ticker order by ticker) as spellings
 
 from {{ ref('int_spells') }}

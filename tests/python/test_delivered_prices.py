@@ -23,16 +23,17 @@ def findings(test: str, tables: dict[str, str]) -> list[tuple]:
 @pytest.mark.parametrize(
     ("bars", "found"),
     [
-        ([4] * 30, {}),
+        ([40] * 30, {}),
         # half of the names are enough, fewer are not; a whole day without any, and two in a row
-        ([4] * 10 + [2] + [4] * 5, {}),
-        ([4] * 10 + [1] + [4] * 5, {10: (1, 4)}),
-        ([4] * 10 + [0, 0] + [4] * 5, {10: (0, 4), 11: (0, 4)}),
-        # a market that grows, a delivery that was cut off on the newest day
-        ([1, 1, 3, 4, 9], {}),
-        ([4] * 10 + [1], {10: (1, 4)}),
+        ([40] * 10 + [20] + [40] * 5, {}),
+        ([40] * 10 + [19] + [40] * 5, {10: (19, 40)}),
+        ([40] * 10 + [0, 0] + [40] * 5, {10: (0, 40), 11: (0, 40)}),
+        # a market that grows, a delivery that was cut off on the newest day, a few names
+        ([1, 1, 30, 40, 90], {}),
+        ([40] * 10 + [1], {10: (1, 40)}),
+        ([19] * 10 + [1], {}),
         # names that went for good are the new measure after 20 sessions
-        ([4] * 5 + [1] * 30, dict.fromkeys(range(5, 25), (1, 4))),
+        ([40] * 5 + [10] * 30, dict.fromkeys(range(5, 25), (10, 40))),
     ],
 )
 def test_sessions_that_lack_most_names_are_found(bars, found):
@@ -49,8 +50,42 @@ def test_sessions_that_lack_most_names_are_found(bars, found):
     assert sorted(findings("intermediate/assert_sessions_are_delivered", tables)) == expected
 
 
-def test_tickers_that_differ_in_case_alone_are_found():
-    spells = "values ('v', 'AAA'), ('v', 'aaa'), ('v', 'AAA'), ('v', 'BBB'), ('v', 'BBB'), ('w', 'bbb')"
-    tables = {"int_spells": f"from ({spells}) as t (vendor, ticker)"}
+def test_tickers_that_are_spelt_in_two_ways_are_found():
+    tickers = ["AAA", "aaa", "BBB", "BBB", "bbb", "B.B", "B-B", "C"]
+    tables = {"int_spells": f"select unnest({tickers}) as ticker"}
     found = findings("intermediate/assert_tickers_are_spelt_one_way", tables)
-    assert found == [("v", "AAA", ["AAA", "aaa"])]
+    assert sorted(found) == [("AAA", ["AAA", "aaa"]), ("B-B", ["B-B", "B.B"]), ("BBB", ["BBB", "bbb"])]
+
+
+def test_bars_are_revised_by_digests_hashed_alike_and_gone_by_any():
+    loads = [
+        # as it was; hashed by two; revised; revised under both; gone under one, and under another than it came
+        ("2020-01-01", 3, 7, "one", 1),
+        ("2020-01-02", 3, 7, "one", 1), ("2020-01-02", 3, 8, "two", 2),
+        ("2020-01-03", 3, 7, "one", 1), ("2020-01-03", 3, 9, "one", 2),
+        ("2020-01-06", 3, 7, "one", 1), ("2020-01-06", 3, 9, "one", 2), ("2020-01-06", 3, 5, "two", 3),
+        ("2020-01-06", 3, 6, "two", 4),
+        ("2020-01-07", 3, 7, "one", 1), ("2020-01-07", 0, 0, "one", 2),
+        ("2020-01-08", 3, 7, "one", 1), ("2020-01-08", 0, 0, "two", 2),
+    ]  # fmt: skip
+    sql = sql_model.compiled("monitoring/load_alerts")
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table bar_loads (session_date date, bars bigint, digest ubigint, hashed_by varchar, day integer)"
+        )
+        connection.executemany("insert into bar_loads values (?, ?, ?, ?, ?)", loads)
+        connection.execute(
+            "alter table bar_loads add column dataset varchar default 'file';"
+            "alter table bar_loads add column first_seen_at timestamp;"
+            "update bar_loads set first_seen_at = timestamp '2024-01-01' + day * interval 1 day;"
+            "create table row_loads (dataset varchar, security_id bigint, known_at timestamp, first_seen_at timestamp);"
+            "create table int_feature_digests (input varchar, security_id bigint, row_count bigint,"
+            " is_past_changed boolean, version ubigint, previous_version ubigint)"
+        )
+        found = connection.sql(f"select alert, subject, day(first_seen_at) from ({sql})").fetchall()
+    assert sorted(found) == [
+        ("bars_gone", "2020-01-07", 3),
+        ("bars_gone", "2020-01-08", 3),
+        ("bars_revised", "2020-01-03", 3),
+        ("bars_revised", "2020-01-06", 5),
+    ]

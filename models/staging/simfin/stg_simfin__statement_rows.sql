@@ -6,8 +6,9 @@
     Publish Date for it (macro simfin_known_at). Rows of one period with other dates are versions; rows equal in all
     their dates are duplicates, of which the first in a fixed order stays.
     A fiscal quarter two or more ahead of where its period's end stands in the company's fiscal years, as all of its
-    statements of the 400 days before have them, carries the wrong dates, and numbers of a quarter that has not been yet.
-    One that a second period confirms is a change of the fiscal year: only the first period of it is refused. -#}
+    statements of the 400 days before have them, carries the wrong quarter or the wrong dates, and then numbers of a
+    quarter that is not over yet. One that a second period confirms is a change of the fiscal year: only the first period
+    of it is refused, in all statements and versions. -#}
 
 with
 
@@ -85,26 +86,40 @@ in_fiscal_years as (
 
 ),
 
+-- reports of one period count from the first of them on, so that none confirms another
+in_order as (
+
+    select
+        *,
+        min(known_at) over (
+            partition by ticker, refused_on_reading is null, "Report Date", months_ahead
+        ) as first_known_at
+
+    from in_fiscal_years
+
+),
+
 judged as (
 
     select
-        * exclude (refused_on_reading, known_at, months_ahead),
+        * exclude (refused_on_reading, known_at, months_ahead, first_known_at),
         coalesce(
             refused_on_reading,
             case
                 when
                     months_ahead >= 5 + max(months_ahead) over known_before
                     and max(months_ahead) over known_before <= 2 + min(months_ahead) over known_before
-                    and max("Report Date") over known_before > min("Report Date") over known_before
+                    and max("Report Date") filter (where months_ahead is not null) over known_before
+                    > min("Report Date") filter (where months_ahead is not null) over known_before
                     then 'fiscal_quarter_ahead'
             end
         ) as refused_alone
 
-    from in_fiscal_years
+    from in_order
 
     window known_before as (
         partition by ticker, refused_on_reading is null
-        order by known_at
+        order by first_known_at
         range between interval 400 days preceding and interval 1 microsecond preceding
     )
 
