@@ -5,7 +5,7 @@ Folders of append-only Parquet below the state, one file per load that brought s
 * row_loads   dataset, row_key, security_id, known_at, first_seen_at: a row of filings, insiders, short interest,
               holdings or companies, as its content says, and the load it first stood in.
 * bar_loads   dataset, session_date, bars, digest, hashed_by, first_seen_at: the bars of a file and date, the digest of
-              what no later split, dividend or change of name alters about them, and the load in which they first were so.
+              what no later split, dividend or change of name alters, and the load in which they first were so.
 * ml_trials   study_id, trial_number, alpha_name, fold_id, params and what came of them: every set of parameters ever
               tried inside a fold's training window (kairos/tuning.py).
 * registry_events  event_number, alpha_name, event, fit_id, fold_id, version, effective_date, who, why, gate_result,
