@@ -100,16 +100,21 @@ def main() -> None:
     folder = compiled.ROOT / "target" / "bench" / f"{given.securities}x{given.years}"
     print(f"Market of {given.securities:,} securities x {given.years} years ...", flush=True)
     prepare(folder, given.securities, given.years)
-    first = {side: run(side, "all", folder, given.threads) for side in SIDES}
+    # not timed: a machine that was idle may have to fetch its memory back from its host first
+    for side in SIDES:
+        run(side, "all", folder, given.threads)
     rows = check(folder, given.threads)
     print(f"Both sides give equal rows at 1e-9: {rows:,} rows x {len(in_polars.FEATURES)} features.", flush=True)
     medians = {}
     for of_set in given.sets:
         others = OTHER_SIDES if of_set in GOALS and given.yardsticks else ()
         sides = SIDES + UNSTORED.get(of_set, ()) + others
-        rounds = [first] if of_set == "all" and sides == SIDES else []
+        rounds = []
         while len(rounds) < given.rounds:
-            rounds.append({side: run(side, of_set, folder, given.threads) for side in sides})
+            # in turn forwards and backwards: who comes first finds less of the memory at hand
+            turn = sides[:: -1 if len(rounds) % 2 else 1]
+            taken = {side: run(side, of_set, folder, given.threads) for side in turn}
+            rounds.append({side: taken[side] for side in sides})
         found = medians[of_set] = compared(rounds)
         print(f"{of_set}: {line(found, *SIDES, GOALS.get(of_set))}", flush=True)
         if of_set in UNSTORED:
