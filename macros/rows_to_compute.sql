@@ -11,9 +11,9 @@
 
     A condition on the date alone is part of the scan; it is more only where there are securities to renew. DuckDB then
     lets small chunks of filtered rows wait while large ones go by, on their way to either side of a positional join (the
-    sort of what is inserted asks for no order of the left one), unless a streaming window is on that way. A table that goes there without one, in a
-    family that renews securities (families that compare names do not, they are made anew), says by_position, in the
-    clause qualify: the condition brings a window.
+    sort of what is inserted asks for no order of the left one), unless a streaming window is on that way. A table that
+    goes there without one, in a family that renews securities (families that compare names do not, they are made anew),
+    says by_position, in the clause qualify: the condition brings a window.
 
     A family that reads it is built after int_feature_rows; a view it reads says is_view.
     Example: from {{ "{{ ref('int_prices') }} where {{ rows_to_compute(lookback=252) }}" }} -#}

@@ -1,5 +1,6 @@
 {#- What vendors say a ticker stands for as of their download: permanent id, name, type, exchange, sector. Of several
-    vendors the first in var company_vendors that says something speaks, field by field; an industry goes with its sector.
+    vendors the first in var company_vendors that says something speaks, field by field; an industry goes with its
+    sector.
     Grain: one row per ticker. Source: the vendors of var company_vendors. -#}
 
 with

@@ -1,8 +1,9 @@
 {#- What the features were last computed from, as one digest per input and security, and how this market differs from
     it: whether anything the features had read by the end of the market before has changed since. By it a build computes the
     new sessions only (docs/decisions/0014). A build that finds the market of the build before leaves the table as it is.
-    Grain: one row per input and security_id; 0 stands for what concerns the market as a whole. Source: int_prices, int_returns and
-    int_universe (together bars), the steps of statements and owners, int_market_series, int_sessions; the table itself. -#}
+    Grain: one row per input and security_id; 0 stands for what concerns the market as a whole. Source: int_prices,
+    int_returns and int_universe (together bars), the steps of statements and owners, int_market_series, int_sessions; the
+    table itself. -#}
 
 {%- set steps = [
     'int_fundamental_steps', 'int_insider_steps', 'int_short_interest_steps', 'int_institutional_holdings_steps',

@@ -288,13 +288,7 @@ def test_what_a_killed_load_left_is_no_part_of_the_state(market):
     market.make(["row_loads"])
     (market.folder / "work/state/row_loads/tmp_0123456789abcdef.parquet").write_bytes(b"PAR1")
     market.make(["row_loads"])
-    assert kept(market.folder / "work/state") > 0
-
-
-def kept(state: Path) -> int:
-    """Rows of row_loads as the state reads them."""
-    columns = pa.schema([("row_key", pa.string())])
-    return len(read(state, "row_loads", columns))
+    assert len(read(market.folder / "work/state", "row_loads", pa.schema([("row_key", pa.string())]))) > 0
 
 
 def test_a_past_that_changes_in_anything_that_features_read_is_seen(market):
