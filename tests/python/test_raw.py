@@ -218,6 +218,31 @@ def test_a_column_without_any_value_has_its_declared_type(market):
     assert found == [("DATE", None, None)]
 
 
+def test_cells_of_blanks_are_null_and_no_error(market):
+    write(market, "sharadar/sep.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,  ,2020-01-03\nB,2020-01-02,1,2,1,2,9,2,,\n")
+    write(market, "simfin/us-companies.csv", "Ticker;SimFinId;Company Name;IndustryId\nA; ;  ;\nB;7; Beta ;\n")
+    bars = rows(market, "select ticker, closeunadj, _row_error from raw.sharadar__sep order by ticker")
+    assert bars == [("A", None, None), ("B", None, None)]
+    names = rows(market, 'select "Ticker", "SimFinId", "Company Name", _row_error from raw.simfin__us_companies')
+    assert names == [("A", None, None, None), ("B", 7, "Beta", None)]
+
+
+def test_a_column_is_found_under_each_of_its_names_and_its_own_counts_first(market):
+    first = "ticker,owner_name,transaction_date,filing_date,transaction_code,shares,price_per_share,owner_title\n"
+    second = "ticker,insider_name,transaction_date,filing_date,CODE,shares,price,title\n"
+    both = "code,ticker,owner_name,transaction_date,filing_date,transaction_code,shares,price_per_share\n"
+    write(market, "sec_form4/a.csv", first + "A,Ann,2020-01-02,2020-01-03,P,5,1.5,CEO\n")
+    write(market, "sec_form4/b.csv", second + "A,Ben,2020-01-02,2020-01-03,S,6,2.5,CFO\n")
+    write(market, "sec_form4/c.csv", both + "X,A,Cat,2020-01-02,2020-01-03,P,7,3.5\n")
+    found = rows(
+        market,
+        "select owner_name, transaction_code, price_per_share, owner_title from raw.sec_form4__transactions order by 1",
+    )
+    assert found == [("Ann", "P", 1.5, "CEO"), ("Ben", "S", 2.5, "CFO"), ("Cat", "P", 3.5, None)]
+    write(market, "sec_form4/b.csv", second.replace("price", "paid") + "A,Ben,2020-01-02,2020-01-03,S,6,2.5,CFO\n")
+    assert "sec_form4/b.csv lacks 'price_per_share'" in refusal(market)
+
+
 def test_text_among_numbers_is_null_with_an_error_of_the_row(market):
     write(market, "yahoo/prices.csv", BARS + "B,2020-01-02,n/a,2,1,oops,1,5\nB,soon,1,2,1,1,1,\n")
     found = rows(market, "select Open, _row_error from raw.yahoo__prices where ticker = 'B' order by Open nulls first")
@@ -263,6 +288,13 @@ def test_a_file_without_rows_is_an_empty_table_with_a_notice(market):
 def test_the_same_table_as_csv_and_parquet_is_said(market):
     write_parquet(market, "yahoo/prices.parquet", f"select * from read_csv('{market}/yahoo/prices.csv')")
     assert "yahoo/: prices.csv and prices.parquet are both read" in notices(market)
+
+
+def test_a_file_whose_name_only_begins_as_one_of_the_markets_own_is_ignored(market):
+    write(market, "basis.csv", "dataset,basis_date\nyahoo/prices,2020-01-03\n")
+    write(market, "basis_old.csv", "dataset,basis_date\nyahoo/prices,2019-01-03\n")
+    assert "basis_old.csv is ignored" in notices(market)
+    assert rows(market, "select basis_date from raw.market__basis") == [(datetime.date(2020, 1, 3),)]
 
 
 def test_basis_of_a_file_that_is_not_there_and_unknown_keys_are_said(market):
