@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 export KAIROS_ROOT := $(ROOT)
 export DBT_PROFILES_DIR := $(ROOT)
 
-.PHONY: build test real bench prove publish lock clean setup setup-dev
+.PHONY: build test real bench prove leaks chaos publish lock clean setup setup-dev
 
 build: setup
 	@cd "$(ROOT)"
@@ -34,6 +34,10 @@ bench: setup-dev
 prove: setup
 	@cd "$(ROOT)"
 	$(BIN)/python -m kairos.cli prove
+
+leaks chaos: setup-dev
+	@cd "$(ROOT)"
+	$(BIN)/python -m pytest -m $@ -vv
 
 publish: setup
 	@cd "$(ROOT)"

@@ -737,7 +737,7 @@ def page() -> str:
         "",
         "Each line is a way to look ahead, planted in the code on purpose, and the check that catches it: a unit test",
         "of dbt on a copy of the model, a test of Python on a copy of the package, or the lookahead proof of the small",
-        "market. `tests/python/test_proof.py` plants them all again in every `make test`;",
+        "market. `make leaks` plants them all again, as every `make test` does (`tests/python/test_proof.py`);",
         "`python tests/python/planted_leaks.py` writes this page.",
         "",
         "| leak | rule it breaks | planted in | caught by |",

@@ -155,6 +155,7 @@ def test_fits_and_scores_are_the_bytes_of_this_process(cluster, monkeypatch):
     assert list(Path(cluster["shared_dir"]).iterdir()) == []
 
 
+@pytest.mark.chaos
 def test_tasks_run_on_the_workers_and_a_killed_one_costs_its_own_task(cluster, monkeypatch, tmp_path):
     use(monkeypatch, cluster)
     folder = tmp_path / "ran"

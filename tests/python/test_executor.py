@@ -90,6 +90,7 @@ def test_no_tasks_no_results():
     assert list(run(squared, [])) == []
 
 
+@pytest.mark.chaos
 def test_a_killed_worker_costs_its_task_alone(tmp_path):
     """Twenty tasks, two workers: what the other worker had goes on, and only the killed task begins twice."""
     results = dict(run(killed_once, [(n, str(tmp_path)) for n in range(20)], 2))
@@ -98,6 +99,7 @@ def test_a_killed_worker_costs_its_task_alone(tmp_path):
     assert begun == [2 if n == 3 else 1 for n in range(20)]
 
 
+@pytest.mark.chaos
 def test_a_task_that_kills_its_worker_again_is_named_when_all_others_are_done():
     tasks = [{"spec": {"alpha_name": "an_alpha"}, "fold": {"fold_id": f"2020-0{n}-01"}} for n in range(1, 7)]
     done = []
@@ -126,6 +128,7 @@ def test_workers_start_where_stdout_is_silenced():
     assert {position: value for position, (value, _) in results.items()} == {0: 1, 1: 4}
 
 
+@pytest.mark.chaos
 def test_the_pool_works_again_after_a_death(tmp_path):
     dict(run(killed_once, [(n, str(tmp_path)) for n in range(6)], 2))
     assert [value for _, (value, _) in sorted(run(squared, [2, 3], 2))] == [4, 9]

@@ -283,6 +283,7 @@ def test_a_plan_for_other_prices_stops_a_family(market):
     assert market.differences() == []
 
 
+@pytest.mark.chaos
 def test_what_a_killed_load_left_is_no_part_of_the_state(market):
     """DuckDB writes beside the file, under a name that it then changes."""
     market.make(["row_loads"])

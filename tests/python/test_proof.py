@@ -299,6 +299,7 @@ def other_settings() -> dict[str, str]:
     return {f"KAIROS__{name.upper()}": value for name, value in others.items()}
 
 
+@pytest.mark.leaks
 def test_every_unit_test_passes(proof, said):
     """On the models as they are; `dbt test --select NAME` says how rows differ."""
     of_the_project = {test.name: said.get(test.name, "not run") for test in proof.builder.parsed.unit_tests.values()}
@@ -330,6 +331,7 @@ def copied(proof, leaky, tmp_path_factory) -> list[Path]:
     return built_over(proof, AFTER_TEST_START, leaky.builder, select, folder)
 
 
+@pytest.mark.leaks
 @pytest.mark.parametrize("leak", TESTED, ids=lambda leak: leak.name)
 def test_a_unit_test_catches(said, leaky, leak):
     assert said[leaky.unit_tests[leak.name]] == "fail", f"{leak.check} on {leak.edits}"
@@ -363,6 +365,7 @@ def said_of_python(tmp_path_factory) -> dict[str, str]:
     return dict(zip(("", *(leak.name for leak in LEARNED)), json.loads(done.stdout), strict=True))
 
 
+@pytest.mark.leaks
 @pytest.mark.parametrize("leak", LEARNED, ids=lambda leak: leak.name)
 def test_a_test_of_python_catches(said_of_python, leak):
     """The named test fails on a copy with the leak, by what it asserts."""
@@ -371,6 +374,7 @@ def test_a_test_of_python_catches(said_of_python, leak):
     assert re.search(r"^E +(AssertionError|Failed: DID NOT RAISE)", said, flags=re.MULTILINE), said
 
 
+@pytest.mark.leaks
 def test_tests_of_python_pass_on_a_copy_without_a_leak(said_of_python):
     said = said_of_python[""]
     assert " passed" in said and not re.search(r"\d (failed|error)", said), said
@@ -384,11 +388,13 @@ def is_caught(proof: Market, warehouses: list[Path], cut: datetime.date, leak: L
     return differing(rows) == {copy or model.name}
 
 
+@pytest.mark.leaks
 @pytest.mark.parametrize("leak", COPIED, ids=lambda leak: leak.name)
 def test_the_proof_catches_in_a_model(proof, leaky, copied, leak):
     assert is_caught(proof, copied, AFTER_TEST_START, leak, leaky.models[leak.name])
 
 
+@pytest.mark.leaks
 def test_the_proof_finds_nothing_in_copies_without_a_leak(proof, leaky, copied):
     models = [replace(m, name=leaky.honest[m.name]) for m in proof.models if m.name in leaky.honest]
     assert len(models) == len(leaky.honest)
@@ -397,6 +403,7 @@ def test_the_proof_finds_nothing_in_copies_without_a_leak(proof, leaky, copied):
     assert not differing(rows), report(rows)
 
 
+@pytest.mark.leaks
 @pytest.mark.parametrize("leak", [leak for leak in PROVED if leak not in COPIED], ids=lambda leak: leak.name)
 def test_the_proof_catches(proof, tmp_path, leak):
     assert proof.builder.parsed
