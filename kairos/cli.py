@@ -203,7 +203,14 @@ def _prove(args: argparse.Namespace) -> int:
     from kairos.proof import prove, report
 
     with tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work) as work:
-        rows = prove(machine.market_dir(), Path(work), args.cut, state=machine.state_dir(), workers=machine.workers())
+        rows = prove(
+            machine.market_dir(),
+            Path(work),
+            args.cut,
+            attacks=args.attack,
+            state=machine.state_dir(),
+            workers=machine.workers(),
+        )
     print(report(rows))
     different = sum(row.rows_different for row in rows)
     print("The proof holds." if not different else f"THE PROOF FAILS: {different} cells dated by a cut changed.")
@@ -240,6 +247,9 @@ def parser() -> argparse.ArgumentParser:
     proving = commands.add_parser("prove", help="the lookahead proof: builds without the future, compared to the bit")
     proving.add_argument(
         "--cut", type=adhoc.as_date, nargs="*", default=[], help="sessions; default two, one just after a test start"
+    )
+    proving.add_argument(
+        "--attack", nargs="*", default=[], help="deleted, scrambled, restated, resplit; default all of them"
     )
     proving.add_argument("--work", help="folder for the builds, default the system's temporary folder")
     proving.set_defaults(run=_prove)

@@ -1,11 +1,21 @@
-"""Attacked copies of a market: the same files without what became known after a cut.
+"""Attacked copies of a market, in which all that became known after a cut is another.
 
 The cut is a session; "known" means by its close. A price bar is known then; a statement, the VIX's close (16:15 New
-York) and anything else with only a date are known later on their date, so those of the cut's own date go too. Splits,
-changes of tickers, spin_offs.csv and basis.csv stay: they are units of the files, which write the past in today's
-shares and under today's names. Snapshots without dates (companies, industries) stay and are flagged `is_snapshot` by
-the models that read them; what a snapshot says about a security's end is wiped out. Rows that are never a source
-(most recent dimensions, the vendor's own market values) all go, whatever their date.
+York) and anything else with only a date are known later on their date, so those of the cut's own date are attacked too.
+Splits, changes of tickers, spin_offs.csv and basis.csv stay: they are units of the files, which write the past in
+today's shares and under today's names. Snapshots without dates (companies, industries) stay and are flagged
+`is_snapshot` by the models that read them; what a snapshot says about a security's end is wiped out. Rows that are
+never a source (most recent dimensions, the vendor's own market values) are all attacked, whatever their date.
+
+Four attacks:
+
+* deleted: the rows are gone.
+* scrambled: the rows are there, and each number in them is multiplied by a factor of its own between a half and two
+  (the prices of a row by one, so that a low stays below its high).
+* restated: nothing is taken away, and what was known is published once more after the cut, with other numbers:
+  filings as amended ones, forms of insiders again, snapshots of short interest, archives of prices and reports.
+* resplit: after the cut some names split two for one, four for one or one for two. The files of the price vendors are
+  written again on the new basis, prices and counts by powers of two, and say the split; what was traded stays.
 """
 
 from __future__ import annotations
@@ -25,16 +35,18 @@ from kairos.settings import setting, setting_number
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
 
 
-def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]:
-    """Copy the market's files that the project reads to `out`, without what became known after the close of `cut`.
+def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "deleted") -> dict[str, int]:
+    """Copy the market's files that the project reads to `out`, with an attack on what became known after the cut.
 
     Args:
         market: directory of vendor files.
         out: directory to fill; must be empty or absent.
         cut: a session.
+        attack: one of ATTACKS.
 
     Returns:
-        Rows deleted or changed per file.
+        Rows deleted, changed or added per file; nothing where the market has no file that can be restated, or no name
+        that can be split.
 
     Raises:
         ProofError: a table of kairos.raw has no rule here, or nothing of the market lies after the cut.
@@ -42,6 +54,9 @@ def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]
     out.mkdir(parents=True, exist_ok=True)
     touched: dict[str, int] = {}
     dated = 0  # rows touched because of their date
+    splits = _later_splits(market, cut) if attack == "resplit" else []
+    if attack == "resplit" and not splits:
+        return {}
     for table in TABLES:
         rule = RULES.get((table.vendor, table.name))
         if rule is None:
@@ -52,13 +67,14 @@ def delete_future(market: Path, out: Path, cut: datetime.date) -> dict[str, int]
         for path in _files(market, table):
             target = out / path.relative_to(market)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if rule is keep_all:
+            count = _attacked(path, target, table, rule, cut, attack, splits)
+            if count is None:
                 shutil.copyfile(path, target)
             else:
-                count = touched[str(path.relative_to(market))] = _filter(path, target, *rule(cut))
-                dated += count if rule not in AT_ANY_CUT else 0
-    if not dated:
-        raise ProofError(f"Nothing in {market} lies after {cut}: choose an earlier cut.")
+                touched[str(path.relative_to(market))] = count
+                dated += count if rule not in AT_ANY_CUT or attack not in ("deleted", "scrambled") else 0
+    if not dated and (touched or attack in ("deleted", "scrambled")):
+        raise ProofError(f"Nothing in {market} can be {attack} after {cut}: choose an earlier cut.")
     return touched
 
 
@@ -155,7 +171,33 @@ def _day_sign() -> str:
     return "<=" if setting("date_only_known") == "start_of_day" else "<"
 
 
+ATTACKS = ("deleted", "scrambled", "restated", "resplit")
 AT_ANY_CUT = (_none, _reported, _listing)  # touch rows of every date
+# numbers that are units and not information
+UNITS = ("Stock Splits",)
+# of a row they change together
+PRICES = ("open", "high", "low", "close", "closeadj", "closeunadj", "adj close", "adj_close")
+# what says when a row became known, where a row can come again later
+SEEN_AGAIN = {
+    ("sharadar", "sf1"): "datekey",
+    ("sharadar", "sf2"): "filingdate",
+    ("sec_form4", "transactions"): "filing_date",
+    ("finnhub", "insider_transactions"): "filingDate",
+    ("short_interest", "short_interest"): "first_snapshot_at",
+    ("pystock", "prices"): "collected_date",
+    ("pystock", "reports"): "collected_date",
+}
+SEEN_AGAIN_AFTER_DAYS = 7
+# of files that are written anew on the basis of a later split: how a row changes, by the name of its column
+REBASED = {
+    ("yahoo", "prices"): {"Open": -1, "High": -1, "Low": -1, "Close": -1, "Adj Close": -1, "Volume": 1},
+    ("yahoo", "actions"): {"Dividends": -1},
+    ("simfin", "us_income_quarterly"): {"Shares (Basic)": 1, "Shares (Diluted)": 1},
+    ("simfin", "us_balance_quarterly"): {"Shares (Basic)": 1, "Shares (Diluted)": 1},
+    ("simfin", "us_cashflow_quarterly"): {"Shares (Basic)": 1, "Shares (Diluted)": 1},
+    ("sharadar", "sep"): {"open": -1, "high": -1, "low": -1, "close": -1, "closeadj": -1, "volume": 1},
+    ("sharadar", "sfp"): {"open": -1, "high": -1, "low": -1, "close": -1, "closeadj": -1, "volume": 1},
+}
 
 RULES: dict[tuple[str, str], Rule] = {
     ("yahoo", "prices"): _until("Date", same_day=True),
@@ -207,19 +249,162 @@ def _files(market: Path, table: Table) -> list[Path]:
     return sorted(p for p in folder.glob("*.*") if p.suffix.lower() in SUFFIXES and table.matches(p.stem))
 
 
-def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> int:
-    """Copy the rows for which `kept` holds or is NULL (unreadable dates are refused by staging in both builds)."""
-    is_parquet = path.suffix.lower() == ".parquet"
-    form = "format parquet, compression zstd" if is_parquet else "format csv, header true"
-    reader = "read_parquet('{}')" if is_parquet else "read_csv('{}', all_varchar = true)"
-    before, after = reader.format(path), reader.format(target)
+def _later_splits(market: Path, cut: datetime.date) -> list[tuple[str, str, datetime.date, float]]:
+    """(vendor, ticker, date, factor) of the splits that `resplit` adds: on a name's last bar, where that is after the
+    cut and no split of its vendor is on that day. The factor is a power of two: halves and doubles are exact.
+    """
+    found = []
+    for vendor, tables, day in (("yahoo", ("prices",), "Date"), ("sharadar", ("sep", "sfp"), "date")):
+        paths = [p for t in TABLES if (t.vendor, t.name) in {(vendor, n) for n in tables} for p in _files(market, t)]
+        said = [p for t in TABLES if (t.vendor, t.name) == (vendor, "actions") for p in _files(market, t)]
+        if not paths or not said:
+            continue
+        with duckdb.connect() as con:
+            bars = " union all ".join(f"select ticker, {_date(day)} as day from {_reader(path)}" for path in paths)
+            events = " union all ".join(f"select ticker, {_date(day)} as day from {_reader(path)}" for path in said)
+            last = con.execute(
+                f"""select ticker, max(day) as day from ({bars}) group by ticker
+                having max(day) > date '{cut}' and ticker is not null order by ticker"""
+            ).fetchall()
+            taken = set(con.execute(f"from ({events})").fetchall())
+        free = [(ticker, date) for ticker, date in last if (ticker, date) not in taken]
+        found += [(vendor, *free[i], (2.0, 0.5, 4.0, None)[i % 4]) for i in range(len(free)) if i % 4 != 3]
+    return found
+
+
+def _attacked(
+    path: Path, target: Path, table: Table, rule: Rule, cut: datetime.date, attack: str, splits: list[tuple]
+) -> int | None:
+    """Write the attacked copy of a file and return the number of rows that differ; None = it stays as it is."""
+    place = (table.vendor, table.name)
+    reader = _reader(path)
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = true")
         con.execute("set TimeZone = 'UTC'")
-        there = set(con.sql(f"from {before}").columns)
-        given = ", ".join(f'{value} as "{column}"' for column, value in replaced.items() if column in there)
-        columns = "* exclude (is_kept, place)" + (f" replace ({given})" if given else "")
-        judged = f"select *, coalesce({kept}, true) as is_kept, row_number() over () as place from {before}"
-        con.execute(f"copy (select {columns} from ({judged}) where is_kept order by place) to '{target}' ({form})")
-        query = f"select count(*) from (from {before} except all from {after})"
+        described = con.sql(f"from {reader}")
+        types = {name: str(type_) for name, type_ in zip(described.columns, described.types, strict=True)}
+        if attack == "resplit":
+            if place not in REBASED and place != ("sharadar", "actions"):
+                return None
+            sql = _resplit(con, reader, types, place, splits)
+        elif rule is keep_all:
+            return None
+        else:
+            kept, replaced = rule(cut)
+            given = {column: value for column, value in replaced.items() if column in types}
+            # unreadable dates are refused by staging in both builds
+            con.execute(
+                f"create view judged as select *, coalesce({kept}, true) as is_kept, row_number() over () as place"
+                f" from {reader}"
+            )
+            if attack == "deleted":
+                sql = f"select * exclude (is_kept, place){_replace(given)} from judged where is_kept order by place"
+            elif attack == "scrambled":
+                others = {c: _scrambled(c, types[c]) for c in _numbers(table, types)}
+                values = {
+                    c: f"case when is_kept then ({given.get(c, _quoted(c))})::{types[c]}"
+                    f" else {others.get(c, _quoted(c))} end"
+                    for c in (*given, *others)
+                }
+                sql = f"select * exclude (is_kept, place){_replace(values)} from judged order by place"
+            elif place in SEEN_AGAIN:
+                sql = _restated(table, types, cut, SEEN_AGAIN[place])
+            else:
+                return None
+        form = "format parquet, compression zstd" if _is_parquet(path) else "format csv, header true"
+        con.execute(f"copy ({sql}) to {_text(target)} ({form})")
+        before, after = f"from {reader}", f"from {_reader(target)}"
+        query = f"select greatest((select count(*) from ({before} except all {after})),"
+        query += f" (select count(*) from ({after} except all {before})))"
         return con.execute(query).fetchall()[0][0]
+
+
+def _restated(table: Table, types: dict[str, str], cut: datetime.date, known: str) -> str:
+    """All rows, and those of the last 400 days before the cut once more, seen a week after it with other numbers."""
+    (known,) = (name for name in types if name.lower() == known.lower())
+    later = cut + datetime.timedelta(days=SEEN_AGAIN_AFTER_DAYS)
+    moment = f"{later}T12:00:00+00:00" if known == "first_snapshot_at" else str(later)
+    values = {c: _scrambled(c, types[c]) for c in _numbers(table, types)}
+    values[known] = f"'{moment}'::{types[known]}"
+    if "last_snapshot_at" in types:
+        values["last_snapshot_at"] = "null"
+    return (
+        "select * exclude (is_kept, place) from ("
+        f"from judged union all (select *{_replace(values)} from judged"
+        f" where is_kept and {_date(known)} between date '{cut}' - 400 and date '{cut}')) order by place"
+    )
+
+
+def _resplit(
+    con: duckdb.DuckDBPyConnection, reader: str, types: dict[str, str], place: tuple[str, str], splits: list[tuple]
+) -> str:
+    """The rows of a file written anew on the basis of the added splits; in files of events the splits themselves too."""
+    vendor, _ = place
+    con.execute("create temp table splits (vendor varchar, ticker varchar, day date, factor double)")
+    if splits:
+        con.executemany("insert into splits values (?, ?, ?, ?)", splits)
+    # counts of shares of a vendor without events of its own are on the basis of any vendor's splits
+    mine = f"where vendor = '{vendor}'" if vendor in {split[0] for split in splits} else ""
+    ticker = next(column for column in types if column.lower() == "ticker")
+    changes = {column: sign for column, sign in REBASED.get(place, {}).items() if column in types}
+    values = {
+        column: f"""case when factor is null then "{column}" else
+            (try_cast("{column}" as double) {"*" if sign > 0 else "/"} factor)::{types[column]} end"""
+        for column, sign in changes.items()
+    }
+    if "closeunadj" in types:  # as traded: the last bar trades on the new basis
+        values["closeunadj"] = f"""case when factor is not null and {_date("date")} >= day
+            then (try_cast(closeunadj as double) / factor)::{types["closeunadj"]} else closeunadj end"""
+    columns = ", ".join(f"{values.get(column, 'rows.' + _quoted(column))} as {_quoted(column)}" for column in types)
+    sql = (
+        f"select {columns}"
+        f" from (select *, row_number() over () as place from {reader}) as rows left join"
+        f" (select ticker as split_ticker, day, factor from splits {mine}) on rows.{_quoted(ticker)} = split_ticker"
+    )
+    new = {
+        ("yahoo", "actions"): {"ticker": "ticker", "Date": "day", "Stock Splits": "factor", "Dividends": "0"},
+        ("sharadar", "actions"): {"ticker": "ticker", "date": "day", "action": "'split'", "value": "factor"},
+    }.get(place)
+    if not new:
+        return f"{sql} order by place"
+    added = ", ".join(f"{new.get(c, 'null')}::{types[c]} as {_quoted(c)}" for c in types)
+    return f"select * from ({sql} order by place) union all (select {added} from splits {mine} order by all)"
+
+
+def _numbers(table: Table, types: dict[str, str]) -> list[str]:
+    """The columns of a file that hold measurements, by the names the file gives them."""
+    named = {name.lower(): name for name in types}
+    declared = (column.find(named) for column in table.columns if column.type == "DOUBLE")
+    return [named[name] for name in declared if name is not None and named[name] not in UNITS]
+
+
+def _scrambled(column: str, type_: str) -> str:
+    """SQL: another value of a number, between half and twice of it; what is no number stays."""
+    group = "price" if column.lower() in PRICES else column
+    other = f"try_cast({_quoted(column)} as double) * pow(2, 2 * (hash(place, '{group}') / 18446744073709551615) - 1)"
+    return f"coalesce(({other})::{type_}, {_quoted(column)})"
+
+
+def _replace(values: dict[str, str]) -> str:
+    """SQL: the replace clause of a star."""
+    given = ", ".join(f"{value} as {_quoted(column)}" for column, value in values.items())
+    return f" replace ({given})" if given else ""
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def _reader(path: Path) -> str:
+    """SQL: the file as it is written; cells of a CSV are text."""
+    file = _text(path)
+    return f"read_parquet({file})" if _is_parquet(path) else f"read_csv({file}, all_varchar = true)"
+
+
+def _text(path: Path) -> str:
+    """SQL: a path as a literal."""
+    return "'" + str(path).replace("'", "''") + "'"

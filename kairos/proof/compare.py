@@ -9,6 +9,9 @@ What is compared follows from the project, not from a list of exceptions:
 * rows are matched by the key that a test of the model holds it to (KEY_TESTS), else by every column that is no
   measurement.
 
+* columns that are declared to be levels (`meta.basis: level`) are in units of the files: under the attack that splits
+  names later they are compared but for powers of two.
+
 Bits: NULL equals NULL, NaN equals NaN of the same payload, and 0.0 differs from -0.0.
 """
 
@@ -20,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from kairos.errors import ProofError
@@ -43,6 +47,7 @@ class Model:
     date_column: str | None
     undated: str | None
     key: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,15 @@ def read_models(manifest: dict) -> list[Model]:
                     date_column=meta.get("date_column"),
                     undated=meta.get("undated"),
                     key=keys.get(unique_id, ()),
+                    levels=tuple(name for name, column in node.get("columns", {}).items() if _is_level(column)),
                 )
             )
     return sorted(models, key=lambda model: (LAYERS.index(model.schema), model.name))
+
+
+def _is_level(column: dict) -> bool:
+    """Whether a column is declared to be in units of the files, which later splits change (meta.basis: level)."""
+    return ((column.get("config") or {}).get("meta") or column.get("meta") or {}).get("basis") == "level"
 
 
 def compare(
@@ -140,6 +151,8 @@ def compare(
             if relations[1].get((model.schema, model.name)) != columns:
                 raise ProofError(f"{model.schema}.{model.name} has other columns in {attacked} than in {whole}.")
             tables = [_slice(con, model, columns, date_column, cut) for con in (first, second)]
+            if attack == "resplit":
+                tables = [_without_units(table, model.levels) for table in tables]
             rows += _compare(model, columns, date_column, tables, cut, attack)
     if undeclared:
         raise ProofError(
@@ -187,6 +200,17 @@ def _slice(
     if model.schema == "intermediate" and "known_at" in columns:
         known += f" and known_at <= {_literal(closes()[cut])}"
     return con.sql(f"from {model.schema}.{model.name} where {known}").to_arrow_table()
+
+
+def _without_units(table: pa.Table, levels: tuple[str, ...]) -> pa.Table:
+    """The levels but for powers of two, by which the added splits divide them: what is left of each is its mantissa."""
+    for position, name in enumerate(table.column_names):
+        if name in levels and pa.types.is_float64(table.schema.types[position]):
+            column = table.column(position).combine_chunks()
+            mantissas = np.frexp(column.to_numpy(zero_copy_only=False))[0]
+            known = pa.array(mantissas, mask=column.is_null().to_numpy(zero_copy_only=False))
+            table = table.set_column(position, name, known)
+    return table
 
 
 def _literal(moment: datetime.date) -> str:

@@ -1,15 +1,16 @@
-"""The proof as `kairos prove` runs it: one build of the whole market, and one per cut of its attacked copy."""
+"""The proof as `kairos prove` runs it: one build of the whole market, and one of each attacked copy at each cut."""
 
 from __future__ import annotations
 
 import datetime
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from kairos.errors import ProofError
-from kairos.proof.attack import delete_future
+from kairos.proof.attack import ATTACKS, attack_market
 from kairos.proof.build import Builder
 from kairos.proof.compare import ProofRow, compare, read_models
 from kairos.sessions import closes
@@ -20,37 +21,44 @@ def prove(
     work: Path,
     cuts: Sequence[datetime.date] = (),
     *,
+    attacks: Sequence[str] = (),
     state: Path | None = None,
     settings: dict[str, str] | None = None,
     workers: int = 1,
 ) -> list[ProofRow]:
-    """Build `market` whole and with everything known after each cut deleted, and compare what is dated by the cut.
+    """Build `market` whole and with everything known after each cut attacked, and compare what is dated by the cut.
 
     Args:
         market: directory of vendor files.
         work: an empty directory for the builds; each takes about as much room as a warehouse of the market.
         cuts: sessions; none = default_cuts() of the whole build.
+        attacks: some of ATTACKS; none = all. One for which the market has no file is left out.
         state: append-only state the builds start from, each on its own copy.
         settings: variables of the environment for every build.
         workers: cores.
 
     Returns:
-        One row per cut, model and column; the proof holds when every rows_different is 0.
+        One row per cut, attack, model and column; the proof holds when every rows_different is 0.
 
     Raises:
         ProofError: a cut is no session or nothing lies after it; a build did not pass; a model has no date.
     """
     if wrong := [str(cut) for cut in cuts if cut not in closes()]:
         raise ProofError(f"A cut is a session of the exchange calendar; {', '.join(wrong)} is none.")
+    if wrong := [attack for attack in attacks if attack not in ATTACKS]:
+        raise ProofError(f"{', '.join(wrong)} is no attack; there are {', '.join(ATTACKS)}.")
     builder = Builder(state=state, settings=settings, workers=workers)
     models = read_models(builder.manifest)
     whole = builder.build(market, work / "whole")
     rows: list[ProofRow] = []
     for cut in cuts or default_cuts(whole):
-        copy = work / f"market_{cut}" / market.name
-        delete_future(market, copy, cut)
-        attacked = builder.build(copy, work / f"deleted_{cut}")
-        rows += compare(whole, attacked, models, cut)
+        for attack in attacks or ATTACKS:
+            copy = work / f"market_{attack}_{cut}" / market.name
+            if not attack_market(market, copy, cut, attack):
+                continue
+            attacked = builder.build(copy, work / f"{attack}_{cut}")
+            rows += compare(whole, attacked, models, cut, attack)
+            shutil.rmtree(attacked.parent)
     return rows
 
 
@@ -73,15 +81,15 @@ def default_cuts(warehouse: Path) -> list[datetime.date]:
 
 
 def report(rows: Sequence[ProofRow]) -> str:
-    """What was compared and what differed, as text: one line per cut, then one per column that differed."""
+    """What was compared and what differed, as text: one line per cut and attack, then one per column that differed."""
     lines = []
-    for cut in sorted({row.cut_date for row in rows}):
-        mine = [row for row in rows if row.cut_date == cut]
+    for cut, attack in dict.fromkeys(sorted((row.cut_date, row.attack) for row in rows)):
+        mine = [row for row in rows if (row.cut_date, row.attack) == (cut, attack)]
         models = {row.model_name: row.rows_compared for row in mine}
         empty = [name for name, compared in models.items() if compared == 0]
         cells = sum(row.rows_compared for row in mine)
         different = sum(row.rows_different for row in mine)
-        lines.append(f"{cut}: {len(models)} models, {cells} cells compared, {different} different")
+        lines.append(f"{cut}, {attack}: {len(models)} models, {cells} cells compared, {different} different")
         if empty:
             lines.append(f"  nothing dated by then in {', '.join(empty)}")
         for row in mine:

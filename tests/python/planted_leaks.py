@@ -31,6 +31,7 @@ class Proof:
     select: str
     caught_by: str
     in_season: bool = False  # cut on the day of many statements, else a few sessions after the start of a test window
+    attack: str = "deleted"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,10 @@ NO_PURGE = (
 LATER_EVENTS = (
     ("macros/as_of_rows.sql", "on {{ events }}.{{ at }}::date =", "on {{ events }}.{{ at }}::date - 5 ="),
     ("macros/as_of_rows.sql", "coalesce({{ by_row }}.{{ at }} <= {{ prices }}.decided_at, true)", "true"),
+)
+TRADES_AT_ONCE = (("macros/insider_transactions.sql", "known_at('filing_date')", "known_at('transaction_date')"),)
+ADJUSTED_VALUE = (
+    (f"{INTERMEDIATE}/int_fundamentals_as_of.sql", "coalesce(close_unadjusted, close) as price", "close as price"),
 )
 CENTRED = ((f"{FEATURES}/feat_volatility.sql", "sqrt(m2_r_21 / 20)", "sqrt(lead(m2_r_21, 10) over () / 20)"),)
 
@@ -98,8 +103,19 @@ LEAKS = (
     Leak(
         "an insider's trade is served from the day of the trade",
         "a form is known when it is filed",
-        (("macros/insider_transactions.sql", "known_at('filing_date')", "known_at('transaction_date')"),),
+        TRADES_AT_ONCE,
         "test_stg_sec_form4__insider_transactions__are_known_at_the_end_of_the_filing_date",
+    ),
+    Leak(
+        "an insider's trade is served from the day of the trade, seen by the proof",
+        "a form is known when it is filed",
+        TRADES_AT_ONCE,
+        Proof(
+            "stg_sharadar__insider_transactions int_insider_deliveries int_insider_transactions int_insider_steps"
+            " feat_alternative",
+            "feat_alternative",
+            attack="restated",
+        ),
     ),
     Leak(
         "the trades of the 90 days to come count",
@@ -289,14 +305,14 @@ LEAKS = (
     Leak(
         "market value is the adjusted close times shares",
         "adjusted prices are used as ratios only",
-        (
-            (
-                f"{INTERMEDIATE}/int_fundamentals_as_of.sql",
-                "coalesce(close_unadjusted, close) as price",
-                "close as price",
-            ),
-        ),
+        ADJUSTED_VALUE,
         "test_int_fundamentals_as_of__known_before_at_and_after_the_decision",
+    ),
+    Leak(
+        "market value is the adjusted close times shares, seen by the proof",
+        "adjusted prices are used as ratios only",
+        ADJUSTED_VALUE,
+        Proof("int_fundamentals_as_of feat_fundamental", "feat_fundamental", attack="resplit"),
     ),
     # --- windows
     Leak(
@@ -322,6 +338,18 @@ LEAKS = (
         "windows end at the decision",
         ((f"{FEATURES}/feat_technical.sql", "close / max_high_252", "close / lead(max_high_252, 5) over ()"),),
         Proof("feat_technical", "feat_technical"),
+    ),
+    Leak(
+        "a volume is held against one to come",
+        "windows end at the decision",
+        (
+            (
+                f"{FEATURES}/feat_technical.sql",
+                "then volume_shares / nullif(volume_mean, 0)",
+                "then lead(volume_shares, 5) over () / nullif(volume_mean, 0)",
+            ),
+        ),
+        Proof("feat_technical", "feat_technical", attack="scrambled"),
     ),
     Leak(
         "an average fades forward",
@@ -745,8 +773,11 @@ def page() -> str:
     ]
     for leak in LEAKS:
         files = ", ".join(f"`{Path(file).name}`" for file in dict.fromkeys(file for file, _, _ in leak.edits))
-        check = f"the proof, in {leak.check.caught_by}" if isinstance(leak.check, Proof) else leak.check
-        check = f"{check.file}, {check.name}" if isinstance(check, Pytest) else check
+        check = leak.check
+        if isinstance(check, Proof):
+            check = f"the proof ({check.attack}), in {check.caught_by}"
+        elif isinstance(check, Pytest):
+            check = f"{check.file}, {check.name}"
         rows.append(f"| {leak.name} | {leak.rule} | {files} | {check} |")
     return "\n".join(rows) + "\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kairos.proof import delete_future
+from kairos.proof import attack_market
 from kairos.raw import raw_statements
 from kairos.sessions import closes
 
@@ -71,7 +71,7 @@ def test_a_form_without_a_code_under_any_name_is_refused(market):
 
 def kept(market: Path, file: str, column: str) -> list[str]:
     """Values of a column in the attacked copy of a file, in order."""
-    delete_future(market, market.parent / "copy", CUT)
+    attack_market(market, market.parent / "copy", CUT)
     query = f"select {column} from read_csv('{market.parent}/copy/{file}', all_varchar = true)"
     return [value for (value,) in duckdb.sql(query).fetchall()]
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from kairos.demo import write_market
-from kairos.proof import Builder, compare, delete_future, read_models, report
+from kairos.proof import Builder, attack_market, compare, read_models, report
 
 CUT = datetime.date(2023, 5, 11)
 SETTINGS = {"KAIROS__MIN_CROSS_SECTION": "3", "KAIROS__UNIVERSE_MIN_HISTORY_SESSIONS": "30"}
@@ -80,7 +80,7 @@ class Small:
         self.market = write_market(folder / "market/small", securities=10, years=1.5)
         ownership_files(self.market)
         self.copy = folder / "copy/small"
-        delete_future(self.market, self.copy, CUT)
+        attack_market(self.market, self.copy, CUT)
         self.builder = Builder(settings=SETTINGS)
         self.warehouses = [
             self.builder.build(market, folder / name, SELECT)

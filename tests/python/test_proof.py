@@ -1,6 +1,6 @@
 """The lookahead proof in its small form, and the proof seen to fail.
 
-A market of 30 companies and 3.5 years is built whole and with everything known after a cut deleted; what is dated
+A market of 30 companies and 3.5 years is built whole and with everything known after a cut attacked; what is dated
 at or before the cut may not differ by a bit. Then the leaks of planted_leaks.py are planted in copies of the project,
 and for each the comparison must name the model that looks ahead, or the unit test must fail.
 """
@@ -30,7 +30,7 @@ from sql_model import project_vars
 
 from kairos import machine
 from kairos.errors import ProofError
-from kairos.proof import Builder, compare, default_cuts, delete_future, prove, read_models, report
+from kairos.proof import ATTACKS, Builder, attack_market, compare, default_cuts, prove, read_models, report
 from kairos.proof.compare import VOLATILE
 from kairos.sessions import closes
 
@@ -38,7 +38,10 @@ TEST_START = datetime.date(2023, 1, 3)  # the first session of a test window
 AFTER_TEST_START = datetime.date(2023, 1, 9)  # four sessions later: labels of the last unpurged rows end after it
 # Statements come on this date and soon after; a company traded last the session before, and its end has this date.
 IN_SEASON = datetime.date(2023, 5, 8)
-CUTS = (AFTER_TEST_START, IN_SEASON)
+ATTACKED = (
+    *(("deleted", cut) for cut in (AFTER_TEST_START, IN_SEASON)),
+    *((attack, AFTER_TEST_START) for attack in ATTACKS if attack != "deleted"),
+)
 MUST_COMPARE = (
     *("int_prices", "int_returns", "int_universe", "features", "feature_coverage"),
     *("feat_cross_asset", "feat_temporal", "fct_feature_coverage"),
@@ -78,15 +81,15 @@ class Market:
     def whole(self) -> Path:
         return self.builder.build(self.market, self.folder / "whole")
 
-    def attacked_market(self, cut: datetime.date) -> Path:
-        copy = self.folder / f"market_{cut}/small"
+    def attacked_market(self, cut: datetime.date, attack: str = "deleted") -> Path:
+        copy = self.folder / f"market_{attack}_{cut}/small"
         if not copy.exists():
-            delete_future(self.market, copy, cut)
+            assert attack_market(self.market, copy, cut, attack)
         return copy
 
-    def attacked(self, cut: datetime.date) -> Path:
-        work = self.folder / f"deleted_{cut}"
-        return work / "kairos.duckdb" if work.exists() else self.builder.build(self.attacked_market(cut), work)
+    def attacked(self, cut: datetime.date, attack: str = "deleted") -> Path:
+        work = self.folder / f"{attack}_{cut}"
+        return work / "kairos.duckdb" if work.exists() else self.builder.build(self.attacked_market(cut, attack), work)
 
 
 @pytest.fixture(scope="module")
@@ -150,11 +153,13 @@ def test_cuts_by_default_lie_where_a_leak_would_show(proof):
 def test_a_cut_is_a_session(proof, tmp_path):
     with pytest.raises(ProofError, match="2023-01-08 is none"):
         prove(proof.market, tmp_path, [datetime.date(2023, 1, 8)])
+    with pytest.raises(ProofError, match="shuffled is no attack; there are deleted, scrambled, restated, resplit"):
+        prove(proof.market, tmp_path, [IN_SEASON], attacks=["deleted", "shuffled"])
 
 
-@pytest.mark.parametrize("cut", CUTS, ids=str)
-def test_nothing_dated_by_a_cut_depends_on_what_came_later(proof, cut):
-    rows = compare(proof.whole, proof.attacked(cut), proof.models, cut)
+@pytest.mark.parametrize(("attack", "cut"), ATTACKED, ids=str)
+def test_nothing_dated_by_a_cut_depends_on_what_came_later(proof, attack, cut):
+    rows = compare(proof.whole, proof.attacked(cut, attack), proof.models, cut, attack)
     print(report(rows))
     assert not differing(rows), report(rows)
     compared = {row.model_name: row.rows_compared for row in rows}
@@ -194,7 +199,7 @@ def test_the_same_files_give_the_same_bytes_with_one_worker_and_with_two(proof, 
 
 PROVED = [leak for leak in LEAKS if isinstance(leak.check, Proof)]
 # the proof of a model on its own: copies of several such models, each with its leak, stand in one project
-COPIED = [leak for leak in PROVED if leak.check.select == leak.check.caught_by]
+COPIED = [leak for leak in PROVED if leak.check.select == leak.check.caught_by and leak.check.attack == "deleted"]
 TESTED = [leak for leak in LEAKS if isinstance(leak.check, str)]
 LEARNED = [leak for leak in LEAKS if isinstance(leak.check, Pytest)]
 
@@ -307,11 +312,13 @@ def test_every_unit_test_passes(proof, said):
     assert {name: status for name, status in of_the_project.items() if status != "pass"} == {}
 
 
-def built_over(proof: Market, cut: datetime.date, builder: Builder, select: list[str], folder: Path) -> list[Path]:
+def built_over(
+    proof: Market, cut: datetime.date, builder: Builder, select: list[str], folder: Path, attack: str = "deleted"
+) -> list[Path]:
     """What is selected, built by another project over copies of the whole warehouse and of the attacked one."""
     pairs: list[tuple[Callable[[], Path], Path]] = [
         (lambda: proof.whole, proof.market),
-        (lambda: proof.attacked(cut), proof.attacked_market(cut)),
+        (lambda: proof.attacked(cut, attack), proof.attacked_market(cut, attack)),
     ]
     warehouses = []
     for side, (built, market) in enumerate(pairs):
@@ -383,7 +390,7 @@ def test_tests_of_python_pass_on_a_copy_without_a_leak(said_of_python):
 def is_caught(proof: Market, warehouses: list[Path], cut: datetime.date, leak: Leak, copy: str = "") -> bool:
     """Whether the proof names the model that the leak says, or its copy."""
     (model,) = (model for model in proof.models if model.name == leak.check.caught_by)
-    rows = compare(*warehouses, [replace(model, name=copy or model.name)], cut)
+    rows = compare(*warehouses, [replace(model, name=copy or model.name)], cut, leak.check.attack)
     print(f"{leak.name}, caught by:\n{report(rows)}")
     return differing(rows) == {copy or model.name}
 
@@ -409,7 +416,7 @@ def test_the_proof_catches(proof, tmp_path, leak):
     assert proof.builder.parsed
     cut = IN_SEASON if leak.check.in_season else AFTER_TEST_START
     builder = Builder(edited_project(tmp_path / "project", leak.edits), settings=SETTINGS)
-    warehouses = built_over(proof, cut, builder, leak.check.select.split(), tmp_path)
+    warehouses = built_over(proof, cut, builder, leak.check.select.split(), tmp_path, leak.check.attack)
     assert is_caught(proof, warehouses, cut, leak)
 
 

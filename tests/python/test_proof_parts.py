@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from kairos.errors import ProofError
-from kairos.proof import ProofRow, compare, delete_future, read_models, report, to_table
+from kairos.proof import ProofRow, attack_market, compare, read_models, report, to_table
 from kairos.proof.attack import RULES
 from kairos.proof.compare import ROW, Model
 from kairos.raw import TABLES
@@ -26,7 +26,7 @@ FACTS = Model("facts", "features", None, None, ("as_of_date", "security_id"))
 @pytest.fixture(scope="module")
 def attacked(small_market, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("attack")
-    delete_future(small_market, folder / "attacked", CUT)
+    attack_market(small_market, folder / "attacked", CUT)
     return small_market, folder / "attacked"
 
 
@@ -113,7 +113,7 @@ def test_restated_rows_stay_by_their_publish_date_unless_the_policy_says_otherwi
     (folder / file).write_text("\n".join(["Ticker,Publish Date,Restated Date", *rows]) + "\n")
     for policy, kept in (("publish_date", ["A", "B"]), ("restated_date", ["A"])):
         monkeypatch.setenv("KAIROS__SIMFIN_VALUE_POLICY", policy)
-        delete_future(tmp_path / "market", tmp_path / policy, CUT)
+        attack_market(tmp_path / "market", tmp_path / policy, CUT)
         assert duckdb.sql(f"select Ticker from '{tmp_path / policy / 'simfin' / file}'").fetchall() == [
             (ticker,) for ticker in kept
         ]
@@ -124,7 +124,7 @@ def test_later_dividends_of_a_table_of_both_go_and_splits_stay(tmp_path):
     folder.mkdir(parents=True)
     rows = ["A,2023-03-15,0,0.5", "A,2023-03-16,2,0.5", "B,2023-03-16,0,0.5", "C,2023-03-17,0.25,0"]
     (folder / "actions.csv").write_text("\n".join(["ticker,Date,Stock Splits,Dividends", *rows]) + "\n")
-    assert delete_future(tmp_path / "market", tmp_path / "copy", CUT) == {"yahoo/actions.csv": 2}
+    assert attack_market(tmp_path / "market", tmp_path / "copy", CUT) == {"yahoo/actions.csv": 2}
     written = (tmp_path / "copy/yahoo/actions.csv").read_text().splitlines()
     assert written[1:] == ["A,2023-03-15,0,0.5", "A,2023-03-16,2,0", "C,2023-03-17,0.25,0"]
 
@@ -134,14 +134,14 @@ def test_csv_files_are_cut_like_parquet_and_later_exits_are_undone(tmp_path):
     folder.mkdir(parents=True)
     rows = ["ticker,start_date,end_date", "A,2000-01-03,", "B,2000-01-03,2023-03-15", "C,2001-01-02,2023-03-16"]
     (folder / "membership.csv").write_text("\n".join([*rows, "D,2023-03-16,", "E,not a date,"]) + "\n")
-    assert delete_future(tmp_path / "market", tmp_path / "copy", CUT) == {"sp500/membership.csv": 2}
+    assert attack_market(tmp_path / "market", tmp_path / "copy", CUT) == {"sp500/membership.csv": 2}
     written = (tmp_path / "copy/sp500/membership.csv").read_text().splitlines()
     assert written == [*rows[:3], "C,2001-01-02,", "E,not a date,"]
 
 
 def test_a_cut_after_everything_is_refused(attacked, tmp_path):
     with pytest.raises(ProofError, match="earlier cut"):
-        delete_future(attacked[0], tmp_path, datetime.date(2030, 1, 2))
+        attack_market(attacked[0], tmp_path, datetime.date(2030, 1, 2))
 
 
 # --- the comparison --------------------------------------------------------------------------------------------------

@@ -219,7 +219,9 @@ def test_a_column_without_any_value_has_its_declared_type(market):
 
 
 def test_cells_of_blanks_are_null_and_no_error(market):
-    write(market, "sharadar/sep.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,  ,2020-01-03\nB,2020-01-02,1,2,1,2,9,2,,\n")
+    write(
+        market, "sharadar/sep.csv", SEP + "A,2020-01-02,1,2,1,1.5,100,1.4,  ,2020-01-03\nB,2020-01-02,1,2,1,2,9,2,,\n"
+    )
     write(market, "simfin/us-companies.csv", "Ticker;SimFinId;Company Name;IndustryId\nA; ;  ;\nB;7; Beta ;\n")
     bars = rows(market, "select ticker, closeunadj, _row_error from raw.sharadar__sep order by ticker")
     assert bars == [("A", None, None), ("B", None, None)]

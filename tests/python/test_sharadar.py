@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from sharadar_market import DAYS, Company, companies, write
 
-from kairos.proof import compare, delete_future, read_models, report
+from kairos.proof import attack_market, compare, read_models, report
 
 MODELS = [
     "+features",
@@ -300,7 +300,7 @@ def test_the_vendors_own_figures_agree(warehouse):
 def test_nothing_dated_depends_on_what_came_later(market, warehouse, builder, tmp_path, position):
     """Rows known after the cut are deleted, what the list of securities knows of later days is wiped out."""
     cut = DAYS[position]
-    touched = delete_future(market, tmp_path / "market", cut)
+    touched = attack_market(market, tmp_path / "market", cut)
     assert touched["sharadar/ACTIONS.parquet"] > 0
     assert touched["sharadar/TICKERS.parquet"] > 0
     attacked = builder.build(tmp_path / "market", tmp_path / "built", MODELS)
