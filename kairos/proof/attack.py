@@ -338,7 +338,7 @@ def _restated(table: Table, types: dict[str, str], cut: datetime.date, known: st
 def _resplit(
     con: duckdb.DuckDBPyConnection, reader: str, types: dict[str, str], place: tuple[str, str], splits: list[tuple]
 ) -> str:
-    """The rows of a file written anew on the basis of the added splits; in files of events the splits themselves too."""
+    """The rows of a file written anew on the basis of the added splits; files of events have the splits as well."""
     vendor, _ = place
     con.execute("create temp table splits (vendor varchar, ticker varchar, day date, factor double)")
     if splits:

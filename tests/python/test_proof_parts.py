@@ -144,6 +144,125 @@ def test_a_cut_after_everything_is_refused(attacked, tmp_path):
         attack_market(attacked[0], tmp_path, datetime.date(2030, 1, 2))
 
 
+def differences_of(market: Path, copy: Path, file: str, known: str) -> tuple[list[tuple], list[tuple]]:
+    """Rows of the market and of the copy side by side, by their place: those known by the cut, and the others."""
+    rows = [duckdb.sql(f"from '{folder}/{file}'") for folder in (market, copy)]
+    columns = rows[0].columns
+    pairs = [*zip(*(relation.fetchall() for relation in rows), strict=True)]
+    dates = [dict(zip(columns, one, strict=True))[known] for one, _ in pairs]
+    return (
+        [pair for pair, date in zip(pairs, dates, strict=True) if date <= CUT],
+        [pair for pair, date in zip(pairs, dates, strict=True) if date > CUT],
+    )
+
+
+def test_scrambled_numbers_lie_between_half_and_twice_and_a_rows_prices_move_together(small_market, tmp_path):
+    attack_market(small_market, tmp_path, CUT, "scrambled")
+    before, after = differences_of(small_market, tmp_path, "sharadar/SEP.parquet", "date")
+    assert before and all(repr(one) == repr(other) for one, other in before)
+    factors = []
+    for one, other in after:
+        assert one[:2] == other[:2]
+        of_prices = [o / p for p, o in zip(one[2:6], other[2:6], strict=True)]
+        assert max(of_prices) - min(of_prices) < 1e-9
+        factors.append((of_prices[0], other[6] / one[6] if one[6] else 1.0))
+    prices = [price for price, _ in factors]
+    assert 0.5 <= min(prices) < 0.51 and 1.98 < max(prices) <= 2
+    assert sum(abs(p - v) > 0.01 for p, v in factors) > 0.9 * len(factors)
+    again = tmp_path / "again"
+    attack_market(small_market, again, CUT, "scrambled")
+    assert (again / "sharadar/SEP.parquet").read_bytes() == (tmp_path / "sharadar/SEP.parquet").read_bytes()
+
+
+def test_restated_rows_come_beside_the_old_ones_a_week_after_the_cut(small_market, tmp_path):
+    touched = attack_market(small_market, tmp_path, CUT, "restated")
+    assert set(touched) == {"sharadar/SF1.parquet", "sharadar/SF2.parquet"}
+    keys = "ticker, dimension, reportperiod"
+    there, copy = (f"'{folder}/sharadar/SF1.parquet'" for folder in (small_market, tmp_path))
+    assert one(f"select count(*) from (from {there} except all from {copy})") == (0,)
+    added = f"(from {copy} except all from {there})"
+    count, first, last, kinds = one(f"select count(*), min(datekey), max(datekey), min(dimension[:2]) from {added}")
+    assert (count, first, last) == (touched["sharadar/SF1.parquet"], *[CUT + datetime.timedelta(days=7)] * 2)
+    assert kinds == "AR"
+    known = f"(select * from {there} where datekey < date '{CUT}' and datekey >= date '{CUT}' - 400)"
+    assert one(f"select count(*) from {added} semi join {known} using ({keys})") == (count,)
+    assert one(f"select count(*) from {added} semi join {known} using ({keys}, revenue)")[0] < 0.05 * count
+
+
+def test_later_splits_halve_the_files_prices_and_leave_what_was_traded_and_every_return(small_market, tmp_path):
+    attack_market(small_market, tmp_path, CUT, "resplit")
+    bars = f"""'{small_market}/sharadar/SEP.parquet' as w join '{tmp_path}/sharadar/SEP.parquet' as a
+        on w.ticker = a.ticker and w.date = a.date"""
+    splits = f"""(from '{tmp_path}/sharadar/ACTIONS.parquet' except all
+        from '{small_market}/sharadar/ACTIONS.parquet') as s"""
+    assert one(f"select list(distinct action), min(date) > date '{CUT}' from {splits}") == (["split"], True)
+    assert one(f"select list_sort(list(distinct value)) from {splits}") == ([0.5, 2, 4],)
+    tests = {
+        "w.close = a.close * value and w.open = a.open * value and w.closeadj = a.closeadj * value": "true",
+        "w.volume * value = a.volume": "true",
+        "w.closeunadj = a.closeunadj": "w.date < s.date",
+        "w.closeunadj = a.closeunadj * value": "w.date = s.date",
+    }
+    for holds, where in tests.items():
+        found = f"select count(*) > 0, bool_and({holds}) from {bars} join {splits} on s.ticker = w.ticker where {where}"
+        assert one(found) == (True, True), holds
+    others = (
+        f"select count(*) > 1000, bool_and(w.close = a.close) from {bars} anti join {splits} on s.ticker = w.ticker"
+    )
+    assert one(others) == (True, True)
+
+
+def test_a_files_counts_and_dividends_go_to_the_basis_of_the_later_split(tmp_path):
+    yahoo, simfin = tmp_path / "market/yahoo", tmp_path / "market/simfin"
+    yahoo.mkdir(parents=True)
+    simfin.mkdir()
+    bars = ["A,2023-03-15,8,8,8,8,4,100", "A,2023-03-16,8,8,8,8,8,100", "B,2023-03-15,8,8,8,8,8,100"]
+    (yahoo / "prices.csv").write_text("\n".join(["ticker,Date,Open,High,Low,Close,Adj Close,Volume", *bars]) + "\n")
+    (yahoo / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nA,2023-03-01,0,0.5\nB,2023-03-01,0,0.5\n")
+    rows = ["A;2022-12-31;2023-02-01;1000;7", "B;2022-12-31;2023-02-01;1000;7"]
+    head = "Ticker;Report Date;Publish Date;Shares (Basic);Revenue"
+    (simfin / "us-income-quarterly.csv").write_text("\n".join([head, *rows]) + "\n")
+    touched = attack_market(tmp_path / "market", tmp_path / "copy", CUT, "resplit")
+    assert touched == {"yahoo/prices.csv": 2, "yahoo/actions.csv": 2, "simfin/us-income-quarterly.csv": 1}
+    written = {path.name: path.read_text().splitlines()[1:] for path in (tmp_path / "copy").rglob("*.csv")}
+    assert written["prices.csv"] == [
+        "A,2023-03-15,4.0,4.0,4.0,4.0,2.0,200.0",
+        "A,2023-03-16,4.0,4.0,4.0,4.0,4.0,200.0",
+        bars[2],
+    ]
+    assert written["actions.csv"] == ["A,2023-03-01,0,0.25", "B,2023-03-01,0,0.5", "A,2023-03-16,2.0,0"]
+    assert written["us-income-quarterly.csv"] == ["A,2022-12-31,2023-02-01,2000.0,7", "B,2022-12-31,2023-02-01,1000,7"]
+
+
+def test_what_is_seen_again_of_other_vendors(tmp_path):
+    folder = tmp_path / "market"
+    files = {
+        "finnhub/insider.csv": (
+            "symbol,name,transactionDate,transactionCode,change,transactionPrice,filingDate,id",
+            ["A,Ann,2023-03-01,P,100,5,2023-03-03,x1", "A,Ann,2023-03-14,P,100,5,2023-03-16,x2"],
+        ),
+        "short_interest/short_interest.csv": (
+            "symbol,short_interest_date,shares_sold_short,first_snapshot_at,last_snapshot_at",
+            ["A,02/28/23,100,2023-03-10T01:00:00+00:00,2023-03-20T01:00:00+00:00"],
+        ),
+        "pystock/prices.csv": (
+            "symbol,date,open,high,low,close,volume,adj_close,collected_date",
+            ["A,2023-03-14,1,1,1,1,9,1,2023-03-15"],
+        ),
+    }
+    for file, (head, rows) in files.items():
+        (folder / file).parent.mkdir(parents=True)
+        (folder / file).write_text("\n".join([head, *rows]) + "\n")
+    touched = attack_market(folder, tmp_path / "copy", CUT, "restated")
+    assert touched == {"finnhub/insider.csv": 1, "short_interest/short_interest.csv": 1, "pystock/prices.csv": 1}
+    for file, (_, rows) in files.items():
+        written = (tmp_path / "copy" / file).read_text().splitlines()[1:]
+        (added,) = set(written) - set(rows)
+        assert set(rows) < set(written)
+        assert "2023-03-22" in added and added.split(",")[:2] == rows[0].split(",")[:2]
+    assert attack_market(folder, tmp_path / "split", CUT, "resplit") == {}
+
+
 # --- the comparison --------------------------------------------------------------------------------------------------
 
 
