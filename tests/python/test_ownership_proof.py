@@ -1,8 +1,9 @@
 """Insiders, short interest and holdings under the lookahead proof: nothing known later moves a bit. Each of their time
 rules is broken on purpose in planted_leaks.py.
 
-A small market gets the files of those vendors, in random sizes and lags. It is built whole and without what became
-known after a cut that lies between a trade and its form, a settlement and its report, a quarter's end and its holdings.
+A small market gets the files of those vendors, in random sizes and lags. It is built whole and with attacks on what
+became known after a cut that lies between a trade and its form, a settlement and its report, a quarter's end and its
+holdings.
 """
 
 from __future__ import annotations
@@ -73,19 +74,22 @@ def ownership_files(market: Path, seed: int = 11) -> None:
         pd.DataFrame(rows, columns=columns).to_parquet(market / f"{name}.parquet")
 
 
+ATTACKS = ("deleted", "scrambled", "restated")  # splits are the small proof's
+
+
 class Small:
-    """The market, its attacked copy, the warehouses of both and the models that are compared."""
+    """The market, its attacked copies, the warehouses of all and the models that are compared."""
 
     def __init__(self, folder: Path) -> None:
         self.market = write_market(folder / "market/small", securities=10, years=1.5)
         ownership_files(self.market)
-        self.copy = folder / "copy/small"
-        attack_market(self.market, self.copy, CUT)
         self.builder = Builder(settings=SETTINGS)
-        self.warehouses = [
-            self.builder.build(market, folder / name, SELECT)
-            for market, name in ((self.market, "whole"), (self.copy, "deleted"))
-        ]
+        self.whole = self.builder.build(self.market, folder / "whole", SELECT)
+        self.touched, self.attacked = {}, {}
+        for attack in ATTACKS:
+            copy = folder / f"copy_{attack}/small"
+            self.touched[attack] = attack_market(self.market, copy, CUT, attack)
+            self.attacked[attack] = self.builder.build(copy, folder / attack, SELECT)
         self.models = [model for model in read_models(self.builder.manifest) if model.name in COMPARED]
 
 
@@ -94,13 +98,23 @@ def small(tmp_path_factory) -> Small:
     return Small(tmp_path_factory.mktemp("ownership"))
 
 
-def test_nothing_known_later_moves_a_bit(small):
-    rows = compare(*small.warehouses, small.models, CUT)
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_known_later_moves_a_bit(small, attack):
+    rows = compare(small.whole, small.attacked[attack], small.models, CUT, attack)
     assert {row.model_name for row in rows if row.rows_compared} == set(COMPARED)
     assert not [row for row in rows if row.rows_different], report(rows)
-    with duckdb.connect(str(small.warehouses[0]), read_only=True) as con:
-        filled = con.execute(
-            f"""select count(columns(* exclude (as_of_date, security_id, known_at))) from features.feat_alternative
-            where as_of_date between date '{CUT}' - 20 and date '{CUT}'"""
-        ).fetchall()[0]
-    assert min(filled) > 40, "a proof over empty features proves nothing"
+
+
+def test_what_is_compared_is_there_and_what_is_known_later_is_another(small):
+    filled = "select count(columns(* exclude (as_of_date, security_id, known_at))) from features.feat_alternative"
+    later = f"select columns(*)::varchar from features.feat_alternative where as_of_date > date '{CUT}'"
+    with duckdb.connect(str(small.whole), read_only=True) as con:
+        counts = con.execute(f"{filled} where as_of_date between date '{CUT}' - 20 and date '{CUT}'").fetchall()[0]
+        after = con.execute(later).fetchall()
+    assert min(counts) > 40, "a proof over empty features proves nothing"
+    for attack in ATTACKS:
+        assert {"finnhub/insider_transactions.parquet", "short_interest/short_interest.parquet"} <= {
+            file for file, count in small.touched[attack].items() if count
+        }
+        with duckdb.connect(str(small.attacked[attack]), read_only=True) as con:
+            assert con.execute(later).fetchall() != after, attack
