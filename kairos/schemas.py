@@ -163,6 +163,21 @@ REGISTRY_EVENTS = pa.schema(
     ]
 )
 
+# One row per (proved_at, attack, cut_date, model_name, column_name): what a proof compared and found.
+PROOFS = pa.schema(
+    [
+        ("proved_at", pa.timestamp("us")),
+        ("code_version", pa.string()),
+        ("attack", pa.string()),
+        ("cut_date", pa.date32()),
+        ("model_name", pa.string()),
+        ("column_name", pa.string()),
+        ("rows_compared", pa.int64()),
+        ("rows_different", pa.int64()),
+        ("first_difference", pa.string()),
+    ]
+)
+
 # One row per (alpha_name, fold_id, feature_name): what the feature does to the fold's scores.
 IMPORTANCES = pa.schema(
     [

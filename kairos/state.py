@@ -11,6 +11,8 @@ Folders of append-only Parquet below the state, one file per load that brought s
 * registry_events  event_number, alpha_name, event, fit_id, fold_id, version, effective_date, who, why, gate_result,
               first_seen_at: what happened to the alphas' fits (kairos.registry).
 * registry_fits    the rows of ml_fits that were promoted or rolled back to, with their bytes.
+* proof_results    proved_at, code_version, attack, cut_date, model_name, column_name and what was compared and
+                   differed: every proof that was run to its end (kairos.proof).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kairos.errors import StateError
-from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
+from kairos.schemas import FITS, PROOFS, REGISTRY_EVENTS, TUNING_TRIALS
 
 _SQL_TYPES = {
     "string": "varchar",
@@ -50,6 +52,7 @@ FOLDERS = {
     "ml_trials": _columns(TUNING_TRIALS),
     "registry_events": _columns(REGISTRY_EVENTS),
     "registry_fits": _columns(FITS),
+    "proof_results": _columns(PROOFS),
 }
 
 

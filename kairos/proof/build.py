@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import io
 import os
 import re
@@ -17,6 +18,7 @@ from unittest import mock
 from kairos import machine
 from kairos.errors import ProofError
 
+PROJECT = ("seeds", "models", "python_models", "macros", "kairos")  # what a warehouse depends on
 PARSED_FOR = "target/ci/kairos.duckdb"  # the warehouse of target ci: what is parsed here serves the linter too
 _BEGINS_WITH = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/)*with(?!\w)(\s+recursive(?!\w))?", re.DOTALL | re.IGNORECASE)
 _COMPILED: dict[tuple[type, str], CodeType] = {}  # (environment of Jinja, template) -> code
@@ -77,6 +79,15 @@ class Builder:
     def manifest(self) -> dict:
         """dbt's manifest, as in manifest.json."""
         return self.parsed.to_dict(omit_none=False)
+
+    @property
+    def code_version(self) -> str:
+        """Digest of everything that a build is made of: seeds, SQL, macros, settings and the package."""
+        files = [path for part in PROJECT for path in sorted((self.project / part).rglob("*")) if _is_source(path)]
+        digest = hashlib.sha256()
+        for path in [self.project / "dbt_project.yml", *files]:
+            digest.update(f"{path.relative_to(self.project)}\0".encode() + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
 
     def build(self, market: Path, work: Path, select: Sequence[str] = ()) -> Path:
         """Build seeds and models of a market into `work`/kairos.duckdb and return that path.
@@ -150,6 +161,10 @@ class Builder:
             said = [f"{r.node.name}: {' '.join(str(r.message).split())[-600:]}" for r in results if r.status == "error"]
             raise ProofError(f"dbt {arguments[0]} did not pass. {' | '.join(said) or done.exception}")
         return done.result
+
+
+def _is_source(path: Path) -> bool:
+    return path.suffix in (".sql", ".py", ".csv", ".yml")
 
 
 @contextlib.contextmanager

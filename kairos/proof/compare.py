@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from kairos.errors import ProofError
+from kairos.schemas import PROOFS
 from kairos.sessions import closes
 
 LAYERS = ("intermediate", "features", "ml", "portfolio", "monitoring", "marts")
@@ -52,7 +53,7 @@ class Model:
 
 @dataclass(frozen=True)
 class ProofRow:
-    """One column of one model under one attack: what table proof_results holds.
+    """One column of one model under one attack.
 
     `rows_compared` counts rows dated at or before the cut in either warehouse; `rows_different` those whose value (or,
     for the column '(row)', whose existence) differs; `first_difference` is key: value of the whole | of the attacked.
@@ -67,22 +68,15 @@ class ProofRow:
     first_difference: str | None
 
 
-SCHEMA = pa.schema(
-    [
-        ("model_name", pa.string()),
-        ("column_name", pa.string()),
-        ("attack", pa.string()),
-        ("cut_date", pa.date32()),
-        ("rows_compared", pa.int64()),
-        ("rows_different", pa.int64()),
-        ("first_difference", pa.string()),
-    ]
-)
+def to_table(rows: Iterable[ProofRow], proved_at: datetime.datetime, code_version: str) -> pa.Table:
+    """The rows of a proof as Arrow, as the state keeps them and fct_proofs shows them.
 
-
-def to_table(rows: Iterable[ProofRow]) -> pa.Table:
-    """Proof rows as Arrow, in the schema of proof_results."""
-    return pa.Table.from_pylist([asdict(row) for row in rows], schema=SCHEMA)
+    Args:
+        proved_at: UTC, without a zone.
+        code_version: digest of the project that was proven.
+    """
+    said = {"proved_at": proved_at, "code_version": code_version}
+    return pa.Table.from_pylist([asdict(row) | said for row in rows], schema=PROOFS)
 
 
 def read_models(manifest: dict) -> list[Model]:

@@ -22,9 +22,7 @@ def prove(
     cuts: Sequence[datetime.date] = (),
     *,
     attacks: Sequence[str] = (),
-    state: Path | None = None,
-    settings: dict[str, str] | None = None,
-    workers: int = 1,
+    builder: Builder | None = None,
 ) -> list[ProofRow]:
     """Build `market` whole and with everything known after each cut attacked, and compare what is dated by the cut.
 
@@ -33,9 +31,7 @@ def prove(
         work: an empty directory for the builds; each takes about as much room as a warehouse of the market.
         cuts: sessions; none = default_cuts() of the whole build.
         attacks: some of ATTACKS; none = all. One for which the market has no file is left out.
-        state: append-only state the builds start from, each on its own copy.
-        settings: variables of the environment for every build.
-        workers: cores.
+        builder: makes the builds; default this project's, on an empty state and one core.
 
     Returns:
         One row per cut, attack, model and column; the proof holds when every rows_different is 0.
@@ -47,7 +43,7 @@ def prove(
         raise ProofError(f"A cut is a session of the exchange calendar; {', '.join(wrong)} is none.")
     if wrong := [attack for attack in attacks if attack not in ATTACKS]:
         raise ProofError(f"{', '.join(wrong)} is no attack; there are {', '.join(ATTACKS)}.")
-    builder = Builder(state=state, settings=settings, workers=workers)
+    builder = builder or Builder()
     models = read_models(builder.manifest)
     whole = builder.build(market, work / "whole")
     rows: list[ProofRow] = []

@@ -57,11 +57,11 @@ def test_build_is_green_and_says_where_the_marts_are(house):
 
 
 def test_no_published_mart_is_empty(house):
-    """Every mart has rows on the demo market, but the trials: no active alpha is tuned."""
+    """Every mart has rows on the demo market, but the trials and proofs: no active alpha is tuned, no proof was run."""
     marts = house.query("select table_name from information_schema.tables where table_schema = 'marts' order by 1")
     assert len(marts) >= 16
     empty = [mart for (mart,) in marts if house.query(f"select count(*) from marts.{mart}") == [(0,)]]
-    assert empty == ["fct_trials"]
+    assert empty == ["fct_proofs", "fct_trials"]
 
 
 def test_every_view_can_be_looked_at_with_a_limit(house):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from kairos import cli, proof, state
 from kairos.errors import ProofError
-from kairos.proof import ProofRow, attack_market, compare, read_models, report, to_table
+from kairos.proof import Builder, ProofRow, attack_market, compare, read_models, report, to_table
 from kairos.proof.attack import RULES
 from kairos.proof.compare import ROW, Model
 from kairos.raw import TABLES
+from kairos.schemas import PROOFS
 
 CUT = datetime.date(2023, 3, 15)
 DAY_BEFORE = CUT - datetime.timedelta(days=1)
@@ -310,7 +313,63 @@ def test_first_difference_names_key_and_both_values(tmp_path):
     row = next(row for row in compare(whole, copy, [FACTS], CUT) if row.column_name == "x")
     assert (row.rows_different, row.first_difference) == (2, "2023-03-14, 7: 2.0 | 5.0")
     assert "facts.x: 2 of 3 rows differ" in report([row])
-    assert to_table([row]).to_pylist()[0]["cut_date"] == CUT
+    moment = datetime.datetime(2024, 1, 2, 3)
+    assert to_table([row], moment, "abc").to_pylist() == [
+        {
+            "proved_at": moment,
+            "code_version": "abc",
+            "attack": "deleted",
+            "cut_date": CUT,
+            "model_name": "facts",
+            "column_name": "x",
+            "rows_compared": 3,
+            "rows_different": 2,
+            "first_difference": row.first_difference,
+        }
+    ]
+
+
+def test_a_proof_is_kept_whatever_it_found(tmp_path, monkeypatch, capsys):
+    found = ProofRow("facts", "x", "resplit", CUT, 3, 2, "2023-03-14, 7: 2.0 | 5.0")
+    asked = []
+
+    def prove(market, work, cuts, *, attacks, builder):
+        asked.append((cuts, attacks, builder.state))
+        return [found, dataclasses.replace(found, rows_different=0, first_difference=None, column_name=ROW)]
+
+    monkeypatch.setattr(proof, "prove", prove)
+    monkeypatch.setenv("KAIROS_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("KAIROS_MARKET", str(tmp_path))
+    (tmp_path / "yahoo").mkdir()
+    bars = "ticker,Date,Open,High,Low,Close,Adj Close,Volume\nA,2023-03-14,1,2,1,1.5,1.4,100\n"
+    (tmp_path / "yahoo/prices.csv").write_text(bars)
+    assert cli.main(["prove", "--cut", str(CUT), "--attack", "resplit"]) == 1
+    assert asked == [([CUT], ["resplit"], tmp_path / "state")]
+    assert "THE PROOF FAILS: 2 cells" in capsys.readouterr().out
+    kept = state.read(tmp_path / "state", "proof_results", PROOFS).to_pylist()
+    assert [(row["column_name"], row["rows_different"]) for row in kept] == [("x", 2), (ROW, 0)]
+    assert {row["code_version"] for row in kept} == {Builder().code_version}
+
+
+def test_levels_are_compared_but_for_powers_of_two_where_names_were_split(tmp_path):
+    whole = warehouse(tmp_path / "a", facts("1.5;2.25;3.75"))
+    halved, other = warehouse(tmp_path / "b", facts("0.75;4.5;3.75")), warehouse(tmp_path / "c", facts("0.8;4.5;-3.75"))
+    level = dataclasses.replace(FACTS, levels=("x",))
+    assert differences(compare(whole, halved, [FACTS], CUT, "resplit")) == {"facts.x": 2}
+    assert differences(compare(whole, halved, [level], CUT, "resplit")) == {}
+    assert differences(compare(whole, halved, [level], CUT, "scrambled")) == {"facts.x": 2}
+    assert differences(compare(whole, other, [level], CUT, "resplit")) == {"facts.x": 2}
+
+
+def test_a_digest_of_the_project_changes_with_what_it_is_made_of(tmp_path):
+    for file in ("dbt_project.yml", "models/a.sql", "kairos/b.py", "docs/c.md"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("1")
+    digest = Builder(tmp_path).code_version
+    (tmp_path / "docs/c.md").write_text("2")
+    assert Builder(tmp_path).code_version == digest
+    (tmp_path / "models/a.sql").rename(tmp_path / "models/d.sql")
+    assert Builder(tmp_path).code_version != digest
 
 
 def test_missing_and_surplus_rows_are_differences_of_the_row(tmp_path):
@@ -378,7 +437,8 @@ def test_models_are_read_from_the_manifest():
             "model.kairos.ml_fits": node("ml_fits", "ml", date_column="effective_date"),
             "model.kairos.int_splits": node("int_splits", "intermediate", undated="units"),
             "model.kairos.int_steps": node("int_steps", "intermediate"),
-            "model.kairos.feat_facts": node("feat_facts", "features"),
+            "model.kairos.feat_facts": node("feat_facts", "features")
+            | {"columns": {"x": {"config": {"meta": {"basis": "level"}}}, "y": {"meta": {"unit": "usd"}}}},
             "test.kairos.range": held("int_splits", "within_range", columns=["factor"]),
             "test.kairos.order_of_fits": held("ml_fits", "stored_in_order", columns=["effective_date"]),
             "test.kairos.key": held("ml_fits", "unique_key", columns=["fold_id"]),
@@ -389,6 +449,6 @@ def test_models_are_read_from_the_manifest():
     assert read_models(manifest) == [
         Model("int_splits", "intermediate", None, "units"),
         Model("int_steps", "intermediate", None, None, ("security_id", "known_at")),
-        Model("feat_facts", "features", None, None, ("as_of_date", "security_id")),
+        Model("feat_facts", "features", None, None, ("as_of_date", "security_id"), ("x",)),
         Model("ml_fits", "ml", "effective_date", None, ("fold_id",)),
     ]
