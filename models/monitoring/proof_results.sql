@@ -1,5 +1,5 @@
-{#- What each lookahead proof of this market compared, and what it found: builds of the whole market and of attacked copies
-    of its files, held against each other by the bit (docs/decisions/0022).
+{#- What each lookahead proof of this market compared, and what it found: builds of the whole market and of attacked
+    copies of its files, held against each other by the bit (docs/decisions/0022).
     Grain: one row per proved_at, attack, cut_date, model_name and column_name. Source: the state, which kairos prove adds
     to. -#}
 
