@@ -5,7 +5,7 @@
     over 10 sessions. Prices are open, high, low and close times close_total_return / close, so that a dividend belongs to
     who held it (a resting stop is lowered by it as well).
       - an entry session without a fresh bar: no event;
-      - a bar that opens beyond a barrier fills at its open, one that touches both fills at the stop;
+      - a bar that opens beyond a barrier fills at its open, whatever it does then; else one that touches both at the stop;
       - no fresh bar on the tenth session: out at the open of the first one within 60 sessions after it, else no label;
       - last bar of a delisted security before the tenth session and no barrier touched: last price x (1 + delisting
         return), as soon as the market has reached the tenth session and the delisting is known.
@@ -126,7 +126,9 @@ path as (
         steps.step_index,
         prices.open_tr / steps.entry_tr as opened,
         prices.close_tr / steps.entry_tr as closed,
+        -- the open comes before the low: a target that it reaches is filled, however far the bar falls
         case
+            when opened >= 1 + {{ tp }} * steps.sigma then 'target'
             when prices.low_tr / steps.entry_tr <= 1 - {{ sl }} * steps.sigma then 'stop'
             when prices.high_tr / steps.entry_tr >= 1 + {{ tp }} * steps.sigma then 'target'
         end as touched

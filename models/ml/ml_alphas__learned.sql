@@ -1,5 +1,5 @@
 {#- The active alphas side by side, with the hand-weighted alpha_v8: what ensembles are made of.
-    Grain: one row per (as_of_date, security_id), members from the first date on which any alpha speaks. -#}
+    Grain: one row per (as_of_date, security_id), members of whom any of them speaks. -#}
 
 with
 

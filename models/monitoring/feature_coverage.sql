@@ -120,12 +120,11 @@ ages as (
     select
         knowing.as_of_date,
         {%- for combination in combinations %}
-        {%- set known, aged, dated, too_old = [], [], [], [] %}
+        {%- set known, aged, too_old = [], [], [] %}
         {%- for part in combination.split() %}
         {%- do known.append(is_known[part]) %}
         {%- if part in is_too_old %}
         {%- do aged.append('knowing.' ~ part) %}
-        {%- do dated.append(is_known[part]) %}
         {%- do too_old.append(is_too_old[part]) %}
         {%- endif %}
         {%- endfor %}
@@ -134,10 +133,10 @@ ages as (
             {%- if aged %}
             'stale': count(*) filter (where ({{ too_old | join(' or ') }}) and {{ known | join(' and ') }}),
             'age_days': quantile_disc(greatest({{ aged | join(', ') }}), [0.5, 0.9, 1.0])
-            filter (where {{ dated | join(' and ') }})
+            filter (where {{ known | join(' and ') }})
             {%- else %}
             'stale': 0::bigint,
-            'age_days': [0, 0, 0]::bigint[]
+            'age_days': case when bool_or({{ known | join(' and ') }}) then [0, 0, 0]::bigint[] end
             {%- endif %}
         } as "{{ combination }}",
         {%- endfor %}

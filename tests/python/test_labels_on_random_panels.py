@@ -40,8 +40,9 @@ def market(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
             if session in bars:
                 before, tr, newest, carried = tr, tr * (1 + rng.normal(0, 0.02)), session, 0
                 dividends *= 1.01 if of_bars.random() < 0.05 else 1.0
-                opened = before * (1 + of_bars.normal(0, 0.015))
-                low = min(opened, tr) * (1 - abs(of_bars.normal(0, 0.01)))
+                wild = 0.15 if of_bars.random() < 0.02 else 0.0  # opens far above and falls far below
+                opened = before * (1 + wild + of_bars.normal(0, 0.015))
+                low = min(opened, tr) * (1 - wild - abs(of_bars.normal(0, 0.01)))
                 high = max(opened, tr) * (1 + abs(of_bars.normal(0, 0.01)))
                 ohlc = {"open": opened, "high": high, "low": low, "close": tr}
             else:
@@ -158,12 +159,13 @@ def events_by_hand(seed: int) -> dict[tuple[int, int], dict]:
                 scale = bars[at]["close_total_return"] / bars[at]["close"] / unit
                 opened, high, low = (bars[at][name] * scale for name in ("open", "high", "low"))
                 last = at, bars[at]["close_total_return"] / unit
-                if low <= down:
+                if opened < up and low <= down:
                     event = {"barrier_hit": "stop", "gross": min(opened, down), "exit": at, "settled": at}
                 elif high >= up:
                     event = {"barrier_hit": "target", "gross": max(opened, up), "exit": at, "settled": at}
                 if event:
                     event["at_open"] = opened <= down or opened >= up
+                    event["fell_through"] = opened >= up and low <= down
                     break
             if event is None and due in bars:
                 event = {"barrier_hit": "time", "gross": last[1], "exit": due, "settled": due, "at_open": False}
@@ -301,6 +303,7 @@ def test_the_panels_hold_every_kind_of_event():
     kinds = {(event["barrier_hit"], event["at_open"]) for event in events}
     assert kinds == {(hit, at) for hit in ("stop", "target", "time") for at in (True, False)} | {("delisting", False)}
     assert any(event["gross"] == 0 for event in events)
+    assert any(event.get("fell_through") for event in events)
     assert any(event["barrier_hit"] == "delisting" and event["settled"] > event["exit"] + 10 for event in events)
 
 
