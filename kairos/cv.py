@@ -216,8 +216,7 @@ def fit_block(task: dict[str, Any]) -> dict[str, Any]:
     start, stop = np.searchsorted(files.column("session_index"), [fold["test_start"], fold["test_stop"]])
     X = files.matrix()[start:stop][:, files.positions(preparation.features)]
     with executor.one_thread():
-        unfitted = family.build("regression", task["params"], task["seed"])
-        fitted = family.fit(unfitted, learned, rows.y, None)
+        fitted = family.learn("regression", task["params"], task["seed"], learned, rows.y)
         said = family.predict("regression", fitted, preparation.apply(X))
     return {
         "rows": slice(int(start), int(stop)),

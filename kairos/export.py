@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from kairos import machine
 from kairos.backtest.adhoc import finished, open_warehouse
-from kairos.errors import SpecError
+from kairos.errors import MarketError, SpecError
 from kairos.settings import setting, setting_number
 
 FOLDER = "exports/ml_alpha_factors"
@@ -61,7 +61,7 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
 
     Raises:
         SpecError: no such alpha, or no such horizon; names those there are.
-        MarketError: no warehouse, a locked one, or one that is not built to its end.
+        MarketError: no warehouse, a locked one, one that is not built to its end, or one without members.
     """
     with finished(warehouse), open_warehouse(warehouse) as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -82,6 +82,12 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
         factors = _factors(connection, spec)
         question = PANEL.format(alpha=alpha, horizon=horizon, factors=", ".join(f"panel.{name}" for name in factors))
         table = connection.sql(question).to_arrow_table()
+        if not table.num_rows:
+            raise MarketError(
+                "There is nothing to export: no security of this market is a member on any date (intermediate."
+                "int_universe says by which condition). Choose another universe with var member_universe, lower"
+                " the vars universe_min_*, or deliver a longer history, and build."
+            )
         told = _metadata(connection, alpha, horizon, spec, factors, table)
     folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{alpha}_{setting('member_universe')}_1d.parquet"
@@ -154,6 +160,10 @@ def main(args: argparse.Namespace) -> int:
     """Run the command."""
     out, described = export_alpha(machine.warehouse(), args.alpha, args.out or machine.root() / FOLDER, args.horizon)
     print(f"Wrote {out} and {described}")
+    told = json.loads(described.read_text())
+    if not told["rows_with_alpha"]:
+        why = "marts.fct_folds says which of its folds were fitted"
+        print(f"None of the {told['rows']} rows has a value of {args.alpha}: {why}.")
     # longer than the exported alpha's own name, which the default might be
     own = f"ml_alpha_own_{args.alpha.removeprefix('ml_alpha_')}"
     lag = setting_number("entry_lag_sessions")

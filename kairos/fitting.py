@@ -266,7 +266,7 @@ def fit_rows(
     if not preparation.features:
         raise SpecError(f"Every feature is NULL in all {len(rows.y)} training rows: {', '.join(rows.features)}.")
     weight = class_weights(rows.y, CLASSES[task]) if task in CLASSES else None
-    return preparation, algorithm.fit(algorithm.build(task, params, seed), X, rows.y, weight)
+    return preparation, algorithm.learn(task, params, seed, X, rows.y, weight)
 
 
 def class_weights(y: np.ndarray, classes: int) -> np.ndarray:

@@ -9,6 +9,8 @@
 {#- the limits below are ratios within the bar, so that no later split moves a bar across them; this one is beyond what
     any chain of reverse splits makes of a price, and below what exact decimals hold -#}
 {%- set largest_number = '1e20' -%}
+{#- and below what dividends and splits to come make of a price -#}
+{%- set smallest_price = '1e-9' -%}
 {%- set prices -%}
 delivered.open, delivered.high, delivered.low, delivered.close, delivered.close_total_return
 {%- for price in further %}, coalesce(delivered.{{ price }}, 1){% endfor %}
@@ -74,6 +76,7 @@ judged as (
             when
                 greatest({{ prices }}, delivered.volume_shares) > {{ largest_number }}
                 then 'number_too_large'
+            when least({{ prices }}) < {{ smallest_price }} then 'number_too_small'
         end as reason
 
     from delivered

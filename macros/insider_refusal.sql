@@ -14,6 +14,9 @@
         ) then 'unknown_code'
         when not coalesce(isfinite(shares) and shares > 0, false) then 'no_shares'
         when not coalesce(isfinite(price_usd) and price_usd >= 0, true) then 'bad_price'
+        -- a trillion of shares or dollars; a price of 0 is a gift's
+        when {{ is_too_large(['shares', 'price_usd'], '1e12') }} then 'number_too_large'
+        when shares < 1e-9 then 'number_too_small'
         when code = 'P' and not is_acquired or code = 'S' and is_acquired then 'direction_contradicts_code'
     end
 {%- endmacro %}

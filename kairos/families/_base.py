@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from abc import ABC, abstractmethod
 from functools import cache
 from typing import Any, ClassVar
@@ -47,6 +48,24 @@ class Family(ABC):
     def fit(self, unfitted: Any, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Any:
         """The fitted estimator."""
 
+    def learn(self, task: str, params: dict[str, Any], seed: int, X: np.ndarray, y: np.ndarray, weight=None) -> Any:
+        """The estimator of these parameters, built and fitted.
+
+        Raises SpecError with the library's own words where it refuses a parameter, or the values to learn from.
+        """
+        try:
+            return self.fit(self.build(task, params, seed), X, y, weight)
+        except Exception as error:
+            # scikit-learn's and XGBoost's are ValueErrors; LightGBM's is none, and is not to be imported here
+            if not (isinstance(error, ValueError) or type(error).__name__ == "LightGBMError"):
+                raise
+            said = next(line for line in [*str(error).splitlines(), type(error).__name__] if line.strip())
+            raise SpecError(
+                f"Family '{self.name}' cannot be fitted on {len(y)} rows with"
+                f" {', '.join(f'{param}={value}' for param, value in params.items()) or 'no parameters'}: {said.strip()}"
+                " Correct the parameter (seeds/alpha_params.csv, or --param), or the values it is to learn from."
+            ) from error
+
     @abstractmethod
     def outputs(self, fitted: Any, X: np.ndarray) -> np.ndarray:
         """What the estimator says, as predict() returns it but for quantiles, which may cross here."""
@@ -86,11 +105,14 @@ class Family(ABC):
                     f"{', '.join(sorted(params)) or 'none'}. Correct the name or add it to the family's defaults."
                 )
             kind = type(params[param])
+            wanted = "a finite number" if kind is float else kind.__name__
             try:
                 params[param] = kind(text)
+                if kind is float and not math.isfinite(params[param]):
+                    raise ValueError(text)
             except ValueError as error:
                 raise SpecError(
-                    f"{asked_by} sets {param}='{text}', which is not {kind.__name__}. Correct the value."
+                    f"{asked_by} sets {param}='{text}', which is not {wanted}. Correct the value."
                 ) from error
         return params
 

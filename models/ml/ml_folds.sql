@@ -43,7 +43,7 @@ market as (
     select
         min(as_of_date) filter (where is_member) as first_member_date,
         max(as_of_date) as last_date,
-        date_trunc('month', '{{ setting("folds_start_date") }}'::date)::date as folds_start_month
+        date_trunc('month', '{{ setting_date("folds_start_date") }}'::date)::date as folds_start_month
     from {{ ref('int_universe') }}
 
 ),

@@ -320,7 +320,7 @@ def test_what_cannot_be_used_is_said_with_rule_finding_and_cure(panel, spoil, ch
             ["--family", "ridge", "--param", "alhpa=1"],
             "--param sets 'alhpa', which family 'ridge' does not have; it has alpha",
         ),
-        (["--family", "ridge", "--param", "alpha=low"], "--param sets alpha='low', which is not float"),
+        (["--family", "ridge", "--param", "alpha=low"], "--param sets alpha='low', which is not a finite number"),
         (["--family", "rigde"], "Unknown estimator family 'rigde'; known: .*'ridge'"),
         (
             ["--family", "ridge", "--entry-lag", "-20"],
@@ -330,6 +330,14 @@ def test_what_cannot_be_used_is_said_with_rule_finding_and_cure(panel, spoil, ch
             ["--family", "logistic"],
             "Family 'logistic' does classification, multiclass; a forward return needs regression",
         ),
+        # what only the library knows is said in its words
+        (
+            ["--family", "ridge", "--param", "alpha=-5"],
+            r"Family 'ridge' cannot be fitted on \d+ rows with alpha=-5.0: .*range \[0.0, inf\).*--param",
+        ),
+        (["--family", "xgboost", "--param", "max_depth=-4"], "max_depth=-4.*: value -4 for Parameter max_depth"),
+        (["--family", "lightgbm", "--param", "num_leaves=-3"], r"num_leaves=-3.*: Check failed: \(num_leaves\)"),
+        (["--family", "xgboost", "--param", "learning_rate=nan"], "sets learning_rate='nan', which is not a finite"),
     ],
 )
 def test_what_is_asked_wrongly_is_answered_on_stderr(panel, tmp_path, capsys, words, message):

@@ -1,4 +1,6 @@
-"""The data tests of what was delivered, by hand: a session that is missing or cut off, a ticker spelt in two ways."""
+"""The data tests of what was delivered, by hand: a session that is missing or cut off, a ticker spelt in two ways, a
+feature that too few have.
+"""
 
 from __future__ import annotations
 
@@ -55,6 +57,42 @@ def test_tickers_that_are_spelt_in_two_ways_are_found():
     tables = {"int_spells": f"select unnest({tickers}) as ticker"}
     found = findings("intermediate/assert_tickers_are_spelt_one_way", tables)
     assert sorted(found) == [("AAA", ["AAA", "aaa"]), ("B-B", ["B-B", "B.B"]), ("BBB", ["BBB", "bbb"])]
+
+
+@pytest.mark.parametrize(
+    ("history", "market", "filled", "found"),
+    [
+        # of 100 dates with two members, ten rows into their run on the first
+        ("day + 10", "day != 0", {"near": 100, "far": 100, "beta_4d": 100}, []),
+        ("day + 10", "day != 0", {"near": 100, "far": 25, "beta_4d": 97}, ["far"]),
+        # a young market, or one whose rows begin anew after a hole: from the 50th row on
+        ("day", "day != 0", {"near": 98, "far": 50, "beta_4d": 96}, []),
+        ("day", "day != 0", {"near": 50, "far": 30, "beta_4d": 80}, ["beta_4d", "far", "near"]),
+        ("if(day < 60, day, day - 59)", "day != 0", {"near": 98, "far": 10, "beta_4d": 94}, []),
+        # a market whose returns are missing every few days, for good, or all along
+        ("day + 10", "day % 5 != 0", {"near": 100, "far": 90, "beta_4d": 20}, []),
+        ("day + 10", "day % 5 != 0", {"near": 100, "far": 90, "beta_4d": 15}, ["beta_4d"]),
+        ("day + 10", "day between 1 and 60", {"near": 100, "far": 90, "beta_4d": 57}, []),
+        ("day + 10", "false", {"near": 100, "far": 90, "beta_4d": 0}, []),
+    ],
+)
+def test_coverage_asks_for_what_unbroken_rows_and_returns_can_give(history, market, filled, found):
+    days = f"select date '{FIRST}' + day::integer as as_of_date, day::integer as day from range(100) as t (day)"
+    shares = " union all ".join(f"select '{name}' as feature_name, {count} as share" for name, count in filled.items())
+    tables = {
+        "days": days,
+        "int_prices": f"select as_of_date, security_id, {history} as row_in_run from days cross join range(2) as t"
+        " (security_id)",
+        "int_universe": "select as_of_date, security_id, true as is_member from int_prices",
+        "int_returns": f"select as_of_date, case when {market} then 0.01 end as m from days cross join range(2)",
+        "feature_registry": "from (values ('near', 'price', 2, 0.9), ('far', 'price', 50, 0.75),"
+        " ('beta_4d', 'beta', 5, 0.9), ('free', 'price', 1, null))"
+        " as t (feature_name, feature_family, min_history_days, min_coverage)",
+        "feature_coverage": "select as_of_date, feature_name, 2 * share / 100 as filled, 2 as known, 0 as stale"
+        f" from days cross join ({shares} union all select 'free', 0)",
+    }
+    test = "monitoring/assert_features_cover_the_members_that_know_their_sources"
+    assert sorted(name for name, *_ in findings(test, tables)) == found
 
 
 def test_bars_are_revised_by_digests_hashed_alike_and_gone_by_any():

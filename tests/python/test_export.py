@@ -137,6 +137,24 @@ def test_what_is_not_there_is_answered_with_what_is(warehouse, tmp_path, capsys,
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_an_alpha_without_a_value_is_said_to_have_none(warehouse, tmp_path, capsys):
+    exported(tmp_path, "ml_alpha_ridge_5d")
+    assert "None of" not in capsys.readouterr().out
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("update ml.ml_alphas set ml_alpha_ridge_5d = null")
+    panel, _ = exported(tmp_path, "ml_alpha_ridge_5d")
+    assert panel["ml_alpha_ridge_5d"].isna().all() and len(panel) == 90
+    assert "None of the 90 rows has a value of ml_alpha_ridge_5d: marts.fct_folds says" in capsys.readouterr().out
+
+
+def test_a_market_without_members_leaves_no_empty_panel(warehouse, tmp_path, capsys):
+    with duckdb.connect(str(warehouse)) as con:
+        con.execute("delete from ml.ml_panel")
+    assert main(["export", "ml_alpha_ridge_5d", "--out", str(tmp_path / "out")]) == 1
+    assert re.search("no security of this market is a member on any date.*member_universe", capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_warehouse_that_is_not_built_to_its_end(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KAIROS_DB", str(tmp_path / "kairos.duckdb"))
     duckdb.connect(str(tmp_path / "kairos.duckdb")).close()

@@ -35,6 +35,8 @@ judged as (
             when delivered.vix_close is null then 'null_price_or_volume'
             when not isfinite(delivered.vix_close) then 'infinite_price'
             when delivered.vix_close <= 0 then 'non_positive_price'
+            when delivered.vix_close > 1e18 then 'number_too_large'
+            when delivered.vix_close < 1e-9 then 'number_too_small'
         end as row_reason
 
     from delivered

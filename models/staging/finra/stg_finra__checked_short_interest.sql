@@ -58,6 +58,7 @@ judged as (
             when settlement_date > current_date then 'in_the_future'
             when shares_short is null then 'no_position'
             when not (isfinite(shares_short) and shares_short >= 0) then 'negative_position'
+            when shares_short > 1e18 then 'number_too_large'
         end as row_reason
 
     from dated

@@ -40,6 +40,8 @@ judged as (
             when published_date > current_date then 'in_the_future'
             when published_date < period_end_date then 'published_before_period_end'
             when not isfinite(coalesce({{ items | join(", 0) + coalesce(") }}, 0)) then 'not_finite'
+            when {{ is_too_large(items) }} then 'number_too_large'
+            when {{ is_too_small(items) }} then 'number_too_small'
         end as row_reason
 
     from delivered

@@ -46,7 +46,7 @@ judged as (
                 )
                 then 'unknown_action'
             when
-                action = 'split' and not coalesce(isfinite(action_value) and action_value > 0, false)
+                action = 'split' and not coalesce(action_value between 1e-6 and 1e6, false)
                 then 'bad_split_factor'
         end as row_reason
 

@@ -31,6 +31,7 @@ judged as (
             when period_end_date > current_date then 'in_the_future'
             when shares_held is null then 'no_position'
             when not (isfinite(shares_held) and shares_held >= 0) then 'negative_position'
+            when shares_held > 1e18 then 'number_too_large'
         end as row_reason
 
     from delivered

@@ -67,8 +67,10 @@ judged as (
                     {%- endfor %}
                 )
                 then 'not_finite'
+            when {{ is_too_large(amounts) }} then 'number_too_large'
+            when {{ is_too_small(amounts) }} then 'number_too_small'
             when least(sharesbas, shareswadil, sharefactor) < 0 then 'negative_shares'
-            when not coalesce(isfinite(usd_rate) and usd_rate > 0, false) then 'currency_not_usd'
+            when not coalesce(usd_rate between 1e-9 and 1e9, false) then 'currency_not_usd'
         end as row_reason
 
     from with_rate

@@ -43,6 +43,8 @@ judged as (
             when shares_short is null then 'no_position'
             when not (isfinite(shares_short) and shares_short >= 0) then 'negative_position'
             when not coalesce(isfinite(float_shares) and float_shares > 0, true) then 'bad_float'
+            when greatest(shares_short, float_shares) > 1e18 then 'number_too_large'
+            when float_shares < 1e-9 then 'number_too_small'
             when known_at < settlement_date then 'known_before_settlement'
         end as row_reason
 

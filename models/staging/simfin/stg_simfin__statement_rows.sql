@@ -10,6 +10,14 @@
     quarter that is not over yet. One that a second period confirms is a change of the fiscal year: only the first period
     of it is refused, in all statements and versions. -#}
 
+{%- set amounts = [
+    '"Shares (Basic)"', '"Shares (Diluted)"', '"Revenue"', '"Cost of Revenue"', '"Gross Profit"',
+    '"Operating Income (Loss)"', '"Net Income"', '"Net Income (Common)"', '"Total Assets"', '"Total Current Assets"',
+    '"Total Current Liabilities"', '"Total Liabilities"', '"Short Term Debt"', '"Long Term Debt"',
+    '"Cash, Cash Equivalents & Short Term Investments"', '"Total Equity"', '"Net Cash from Operating Activities"',
+    '"Change in Fixed Assets & Intangibles"', '"Dividends Paid"', '"Depreciation & Amortization"',
+] %}
+
 with
 
 rows_of_files as (
@@ -51,18 +59,13 @@ read_rows as (
             when "Publish Date" < "Report Date" then 'published_before_period_end'
             when
                 not isfinite(
-                    {%- for item in [
-                        'Shares (Basic)', 'Shares (Diluted)', 'Revenue', 'Cost of Revenue', 'Gross Profit',
-                        'Operating Income (Loss)', 'Net Income', 'Net Income (Common)', 'Total Assets',
-                        'Total Current Assets', 'Total Current Liabilities', 'Total Liabilities', 'Short Term Debt',
-                        'Long Term Debt', 'Cash, Cash Equivalents & Short Term Investments', 'Total Equity',
-                        'Net Cash from Operating Activities', 'Change in Fixed Assets & Intangibles', 'Dividends Paid',
-                        'Depreciation & Amortization',
-                    ] %}
-                    {{ '+ ' if not loop.first }}coalesce("{{ item }}"::double, 0)
+                    {%- for amount in amounts %}
+                    {{ '+ ' if not loop.first }}coalesce({{ amount }}::double, 0)
                     {%- endfor %}
                 )
                 then 'not_finite'
+            when {{ is_too_large(amounts) }} then 'number_too_large'
+            when {{ is_too_small(amounts) }} then 'number_too_small'
             when least("Shares (Basic)"::double, "Shares (Diluted)"::double) < 0 then 'negative_shares'
         end as refused_on_reading
 

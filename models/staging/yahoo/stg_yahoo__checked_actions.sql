@@ -28,7 +28,7 @@ judged as (
             when row_error is not null then 'unreadable_value'
             when ticker is null or action_date is null then 'null_key'
             when action_date > current_date then 'in_the_future'
-            when not (isfinite(split_factor) and split_factor >= 0) then 'bad_split_factor'
+            when not (split_factor = 0 or split_factor between 1e-6 and 1e6) then 'bad_split_factor'
             when not (isfinite(dividend_usd) and dividend_usd >= 0) then 'bad_dividend'
         end as row_reason
 
