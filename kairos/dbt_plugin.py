@@ -15,6 +15,7 @@ from dbt_common.exceptions import DbtRuntimeError
 from kairos import machine, publish, settings, state
 from kairos.errors import KairosError
 from kairos.raw import raw_statements
+from kairos.sql import literal
 
 
 def kairos_raw_statements() -> str:
@@ -97,7 +98,7 @@ class Plugin(BasePlugin):
         spill.mkdir(parents=True, exist_ok=True)
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
-        conn.execute(f"set temp_directory = '{spill}'")
+        conn.execute(f"set temp_directory = {literal(spill)}")
         for function in (*FUNCTIONS, _publisher(conn)):
             parameters = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

@@ -22,9 +22,15 @@ import duckdb
 
 from kairos import machine
 from kairos.errors import PublishError, SettingError
+from kairos.sql import identifier, literal
 
 KEEP = 3
 DATABASE = "kairos_marts.duckdb"
+# What the name of a warehouse would be taken for: the project's schemas, and what DuckDB and this file call databases.
+_NAMES_IN_USE = (
+    *("raw", "seeds", "staging", "intermediate", "features", "labels", "ml", "portfolio", "monitoring", "marts"),
+    *("main", "memory", "system", "temp", "published_marts"),
+)
 # Snappy instead of zstd, and no long search for repeats in doubles that have none: less than half the CPU, files a
 # tenth larger. Tickers and names of alphas still go into dictionaries.
 _PARQUET = "format parquet, compression snappy, dictionary_size_limit 5000"
@@ -58,13 +64,13 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
     copies = []
     for mart in sorted(marts, key=lambda mart: (-width.get(mart, 0), mart)):
         copies.append((mart, f"create table published_marts.marts.{mart} as from marts.{mart}"))
-        copies.append((mart, f"copy marts.{mart} to '{version / mart}.parquet' ({_PARQUET})"))
+        copies.append((mart, f"copy marts.{mart} to {literal(f'{version / mart}.parquet')} ({_PARQUET})"))
     database = connection.execute("select current_database()").fetchone()[0]
 
     def copy(given: tuple[str, str]) -> None:
         mart, statement = given
         with connection.cursor() as cursor:
-            cursor.execute(f'use "{database}"')
+            cursor.execute(f"use {identifier(database)}")
             try:
                 cursor.execute(statement)
             except duckdb.Error as error:
@@ -72,7 +78,7 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
                     f"Mart {mart} cannot be copied; the last version stays. DuckDB said: {error}"
                 ) from error
 
-    connection.execute(f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')")
+    connection.execute(f"attach {literal(version / DATABASE)} as published_marts (storage_version 'v1.2.0')")
     try:
         connection.execute("create schema published_marts.marts")
         with ThreadPoolExecutor(machine.workers()) as threads:
@@ -146,7 +152,7 @@ def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> P
         raise PublishError(f"There is no warehouse at {warehouse}. Run `make build`, or set KAIROS_DB to yours.")
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+            connection.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
         except duckdb.Error as error:
             raise PublishError(locked_message(warehouse, error)) from error
         connection.execute("use warehouse")
@@ -179,6 +185,16 @@ def check_warehouse(warehouse: Path) -> None:
     if warehouse.is_dir():
         raise SettingError(
             f"The warehouse {warehouse} is a folder. Set KAIROS_DB to a file, such as {warehouse}/kairos.duckdb."
+        )
+    if "?" in str(warehouse):
+        raise SettingError(
+            f"The path of the warehouse {warehouse} has a question mark, at which DuckDB ends. Correct KAIROS_DB."
+        )
+    if warehouse.stem in _NAMES_IN_USE or set(warehouse.stem) & set(".'\""):
+        raise SettingError(
+            f"The warehouse cannot be called {warehouse.name}: DuckDB names the database after its file, and the name"
+            f" may hold no dot or quote and be none of {', '.join(_NAMES_IN_USE)}. Set KAIROS_DB to another, such as"
+            f" {warehouse.with_name('kairos.duckdb')}."
         )
     try:
         duckdb.connect(str(warehouse)).close()

@@ -15,6 +15,7 @@ Folders of append-only Parquet below the state, one file per load that brought s
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from pathlib import Path
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 
 from kairos.errors import StateError
 from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
+from kairos.sql import literal
 
 _SQL_TYPES = {
     "string": "varchar",
@@ -114,7 +116,9 @@ def view(state: Path, name: str) -> str:
     if there := files(state, name):
         # a pattern also finds what is added while the view stands; it cannot leave anything out
         is_all = len(there) == len(list((state / name).glob("*.parquet")))
-        paths = [state / name / "*.parquet"] if is_all else there
-        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        paths = (
+            [f"{glob.escape(str(state / name))}/*.parquet"] if is_all else [glob.escape(str(file)) for file in there]
+        )
+        quoted = ", ".join(map(literal, paths))
         select += f" union all select {shown} from read_parquet([{quoted}])"
     return f"create or replace view raw.state__{name} as {select}"

@@ -34,6 +34,7 @@ from kairos.backtest.walks import summarise, walk_strategies
 from kairos.errors import KairosError, MarketError, RuinError, SpecError
 from kairos.publish import locked_message
 from kairos.settings import setting
+from kairos.sql import identifier, literal
 
 VIEWS = ("pf_alpha_scores", "pf_tape")
 BEFORE_THE_WALK = ("pf_rebalances", "pf_candidates", "pf_weights__*", "pf_target_weights", "pf_benchmarks")
@@ -81,8 +82,8 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
         raise MarketError(f"{warehouse}: there is no warehouse. Run make build first, or set KAIROS_DB.")
     connection = duckdb.connect()
     try:
-        connection.execute(f"""attach '{warehouse}' as "{warehouse.stem}" (read_only)""")
-        connection.execute(f'use "{warehouse.stem}"')
+        connection.execute(f"attach {literal(warehouse)} as {identifier(warehouse.stem)} (read_only)")
+        connection.execute(f"use {identifier(warehouse.stem)}")
     except duckdb.Error as error:
         raise MarketError(locked_message(warehouse, error)) from error
     return connection

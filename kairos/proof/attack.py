@@ -11,6 +11,7 @@ the models that read them; what a snapshot says about a security's end is wiped 
 from __future__ import annotations
 
 import datetime
+import glob
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from kairos.errors import ProofError
 from kairos.raw import SUFFIXES, TABLES, Table
 from kairos.sessions import closes
 from kairos.settings import setting, setting_number
+from kairos.sql import literal
 
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
 
@@ -211,8 +213,8 @@ def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> in
     """Copy the rows for which `kept` holds or is NULL (unreadable dates are refused by staging in both builds)."""
     is_parquet = path.suffix.lower() == ".parquet"
     form = "format parquet, compression zstd" if is_parquet else "format csv, header true"
-    reader = "read_parquet('{}')" if is_parquet else "read_csv('{}', all_varchar = true)"
-    before, after = reader.format(path), reader.format(target)
+    reader = "read_parquet({})" if is_parquet else "read_csv({}, all_varchar = true)"
+    before, after = (reader.format(literal(glob.escape(str(file)))) for file in (path, target))
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = true")
         con.execute("set TimeZone = 'UTC'")
@@ -220,6 +222,8 @@ def _filter(path: Path, target: Path, kept: str, replaced: dict[str, str]) -> in
         given = ", ".join(f'{value} as "{column}"' for column, value in replaced.items() if column in there)
         columns = "* exclude (is_kept, place)" + (f" replace ({given})" if given else "")
         judged = f"select *, coalesce({kept}, true) as is_kept, row_number() over () as place from {before}"
-        con.execute(f"copy (select {columns} from ({judged}) where is_kept order by place) to '{target}' ({form})")
+        con.execute(
+            f"copy (select {columns} from ({judged}) where is_kept order by place) to {literal(target)} ({form})"
+        )
         query = f"select count(*) from (from {before} except all from {after})"
         return con.execute(query).fetchall()[0][0]

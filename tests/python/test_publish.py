@@ -12,13 +12,16 @@ import time
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from kairos import machine
+from kairos import machine, state
+from kairos.backtest.adhoc import open_warehouse
 from kairos.errors import PublishError
 from kairos.publish import DATABASE, KEEP, declared_marts, publish, refuse_what_failed
+from kairos.schemas import TUNING_TRIALS
 
 ROWS = 20_000
 
@@ -121,6 +124,26 @@ def test_publish_refuses_a_missing_and_a_locked_warehouse(tmp_path):
         publish(warehouse, published)
     holder.communicate("\n", timeout=30)
     assert not (published / "current").exists()
+
+
+def test_a_folder_may_be_called_what_it_likes(tmp_path):
+    """Quotes, brackets that DuckDB would take for a pattern, and letters beyond ASCII."""
+    folder = tmp_path / 'it\'s [an] "ünusual" * place'
+    folder.mkdir()
+    _warehouse(folder / "w.duckdb", 3)
+    newest = publish(folder / "w.duckdb", folder / "published")
+    with duckdb.connect(str(newest / DATABASE), read_only=True) as connection:
+        assert connection.sql("select distinct version from marts.fct_a").fetchall() == [(3,)]
+    with open_warehouse(folder / "w.duckdb") as connection:
+        assert connection.sql("select n from marts.v_a").fetchall() == [(ROWS,)]
+    rows = pa.table({"study_id": ["s"], **{name: [None] for name in TUNING_TRIALS.names[1:]}}).cast(TUNING_TRIALS)
+    state.append(folder / "state", "ml_trials", rows)
+    with duckdb.connect() as connection:
+        connection.execute("create schema raw")
+        for _ in range(2):  # by a pattern, and file by file beside what a killed build had begun
+            connection.execute(state.view(folder / "state", "ml_trials"))
+            assert connection.sql("select study_id from raw.state__ml_trials").fetchall() == [("s",)]
+            (folder / "state/ml_trials/tmp_0123.parquet").touch()
 
 
 def test_publish_without_marts_leaves_the_last_version(tmp_path):

@@ -121,6 +121,14 @@ def test_a_warehouse_that_cannot_be_opened_is_a_sentence_with_the_cure(tmp_path)
         publish.check_warehouse(tmp_path / "file")
 
 
+@pytest.mark.parametrize("name", ["marts", "ml", "memory", "temp", "main", "it's", 'a"b', "kairos.v2"])
+def test_a_warehouse_whose_name_says_something_else_to_duckdb_is_refused(name, tmp_path):
+    """marts.marts was ambiguous after half a build, and of kairos.v2.duckdb DuckDB calls the database kairos."""
+    with pytest.raises(SettingError, match=rf"cannot be called {re.escape(name)}\.duckdb.*such as .*kairos\.duckdb"):
+        publish.check_warehouse(tmp_path / f"{name}.duckdb")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("environment", "says"),
     [
