@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import os
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ import duckdb
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
-from kairos.publish import check_warehouse, declared_marts, publish, refuse_what_failed
+from kairos.publish import check_warehouse, declared_marts, publish
 from kairos.raw import raw_statements
 from kairos.settings import check_environment, setting
 
@@ -173,12 +174,12 @@ def _headline() -> None:
             print("  none yet")
         print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
         connection.sql(COVERAGE).show(max_width=160)
-    command = Path(sys.executable).with_name("kairos")
+    command = shlex.quote(str(Path(sys.executable).with_name("kairos")))
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")
     query = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql('from marts.fct_folds').show()"
-    print(f'  {sys.executable} -c "{query}"')
+    print(f"  {shlex.join([sys.executable, '-c', query])}")
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -191,7 +192,6 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    refuse_what_failed(machine.target_dir())
     version = publish(machine.warehouse(), machine.published_dir(), declared_marts(machine.root()))
     print(f"Published {version}; {machine.published_dir() / 'current'} points to it")
     return 0

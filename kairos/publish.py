@@ -11,7 +11,7 @@ holds the warehouse, so cursors of its own connection do the work) and `kairos p
 from __future__ import annotations
 
 import datetime
-import json
+import fcntl
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -26,6 +26,8 @@ from kairos.sql import identifier, literal
 
 KEEP = 3
 DATABASE = "kairos_marts.duckdb"
+# What a version and the link to it are called until they are whole; no reader takes them for one.
+_DRAFT = ".draft_"
 # What the name of a warehouse would be taken for: the project's schemas, and what DuckDB and this file call databases.
 _NAMES_IN_USE = (
     *("raw", "seeds", "staging", "intermediate", "features", "labels", "ml", "portfolio", "monitoring", "marts"),
@@ -36,21 +38,13 @@ _NAMES_IN_USE = (
 _PARQUET = "format parquet, compression snappy, dictionary_size_limit 5000"
 
 
-def new_version(published: Path) -> Path:
-    """Make and return an empty directory published/v_<UTC time>_<random>, new at every call."""
-    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-    version = published / f"v_{moment}_{secrets.token_hex(2)}"
-    version.mkdir(parents=True)
-    return version
-
-
 def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str]) -> None:
     """Copy the marts of the connection's current database into `version`, as many at a time as there are cores.
 
     A copy keeps the order of its rows and so runs on one core most of the time; the widest marts start first.
 
     Args:
-        version: directory from new_version().
+        version: an empty directory.
         marts: names of relations in schema marts, each with at least one column.
     """
     if not marts:
@@ -88,32 +82,50 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
 
 
 def release(connection: duckdb.DuckDBPyConnection, published: Path, marts: list[str]) -> Path:
-    """Fill a new version with the marts and make it current; where that fails nothing is left of it."""
-    version = new_version(published)
-    try:
-        fill(connection, version, marts)
-    except BaseException:
-        shutil.rmtree(version, ignore_errors=True)
-        raise
-    make_current(version)
-    return version
+    """Fill a new version with the marts and make it current; one publication at a time.
 
+    A version takes its name when it is whole. Where filling it fails nothing is left of it, and what a killed
+    publication left goes with the next.
 
-def make_current(version: Path) -> list[str]:
-    """Swap published/current to `version` in one step and remove all but the newest versions.
-
-    Returns:
-        Names of the versions removed. An interrupted publish (a version that never became current) ages out alike.
+    Raises:
+        PublishError: a mart cannot be copied, or the folder cannot be written.
     """
+    try:
+        published.mkdir(parents=True, exist_ok=True)
+        with (published / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in published.glob(f"{_DRAFT}*"):
+                left.unlink() if left.is_symlink() else shutil.rmtree(left)
+            moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+            version = published / f"v_{moment}_{secrets.token_hex(2)}"
+            draft = published / f"{_DRAFT}{version.name}"
+            draft.mkdir()
+            try:
+                fill(connection, draft, marts)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+            draft.rename(version)
+            _make_current(version)
+            return version
+    except OSError as error:
+        raise PublishError(
+            f"{published} cannot be written ({error}); the last version stays. Make room or correct the folder"
+            " (KAIROS_PUBLISHED), then run `kairos publish`."
+        ) from error
+
+
+def _make_current(version: Path) -> None:
+    """Swap published/current to `version` in one step and remove all but the newest versions."""
     published = version.parent
-    link = published / f"current.{version.name}"
+    before = (published / "current").resolve()
+    link = published / f"{_DRAFT}current"
     link.symlink_to(version.name, target_is_directory=True)
     link.replace(published / "current")
-    versions = sorted((d for d in published.glob("v_*") if d.is_dir()), key=lambda d: d.name, reverse=True)
-    old = [d for d in versions[KEEP:] if d != version]
-    for directory in old:
+    # names stand in order of time but where a clock was set back, and what was current a moment ago has readers
+    others = [d for d in sorted(published.glob("v_*")) if d.is_dir() and d.resolve() not in (version.resolve(), before)]
+    for directory in others[: len(others) - (KEEP - 2)]:
         shutil.rmtree(directory, ignore_errors=True)
-    return [d.name for d in old]
 
 
 def declared_marts(project: Path) -> list[str]:
@@ -121,22 +133,15 @@ def declared_marts(project: Path) -> list[str]:
     return sorted(file.stem for file in (project / "models" / "marts").glob("**/*.sql"))
 
 
-def refuse_what_failed(target: Path) -> None:
-    """Raise PublishError when the last build did not pass: its marts may be of two builds.
-
-    target: dbt's target folder; without results there is nothing to refuse.
-    """
-    file = target / "run_results.json"
-    if not file.exists():
-        return
-    results = json.loads(file.read_text())
-    failed = [row["unique_id"] for row in results["results"] if row["status"] in ("error", "fail", "skipped")]
-    if results["args"].get("which") == "build" and failed:
-        raise PublishError(
-            f"The last build did not pass: {len(failed)} of {len(results['results'])} nodes failed or were skipped,"
-            f" {failed[0]} among them, so marts of two builds would stand side by side. Build until it passes; a whole"
-            " build publishes by itself."
-        )
+def unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a build of the connection's current database was stopped or failed and no whole one has passed since:
+    its tables may be of two builds (macros/build_underway.sql)."""
+    return bool(
+        connection.execute(
+            "select 1 from duckdb_tables() where database_name = current_database() and schema_name = 'raw'"
+            " and table_name = 'build_underway'"
+        ).fetchall()
+    )
 
 
 def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> Path:
@@ -146,7 +151,8 @@ def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> P
         declared: marts that must be there, for a version is all of them.
 
     Raises:
-        PublishError: no warehouse, one that another process is writing, or one without marts or some of them.
+        PublishError: no warehouse, one that another process is writing, one whose last build was stopped or failed, or
+            one without marts or some of them.
     """
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run `make build`, or set KAIROS_DB to yours.")
@@ -156,6 +162,11 @@ def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> P
         except duckdb.Error as error:
             raise PublishError(locked_message(warehouse, error)) from error
         connection.execute("use warehouse")
+        if unfinished(connection):
+            raise PublishError(
+                f"The last build of {warehouse} was stopped or did not pass, so marts of two builds may stand side by"
+                " side. Build until it passes; a whole build publishes by itself."
+            )
         rows = connection.execute(
             "select table_name from information_schema.tables where table_catalog = 'warehouse'"
             " and table_schema = 'marts'"

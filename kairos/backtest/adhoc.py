@@ -32,7 +32,7 @@ from kairos.backtest.parameters import (
 from kairos.backtest.trials import append_trials, trial
 from kairos.backtest.walks import summarise, walk_strategies
 from kairos.errors import KairosError, MarketError, RuinError, SpecError
-from kairos.publish import locked_message
+from kairos.publish import locked_message, unfinished
 from kairos.settings import setting
 from kairos.sql import identifier, literal
 
@@ -91,7 +91,14 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
 
 @contextlib.contextmanager
 def finished(warehouse: Path) -> Iterator[None]:
-    """What a warehouse lacks because its build stopped before is a MarketError, with the cure."""
+    """What a warehouse lacks because its build stopped before is a MarketError, with the cure; and so is a warehouse
+    whose tables may be of two builds, for the same reason."""
+    with open_warehouse(warehouse) as connection:
+        if unfinished(connection):
+            raise MarketError(
+                f"The last build of {warehouse} was stopped or did not pass, so its tables may be of two builds. Run"
+                " make build until it passes."
+            )
     try:
         yield
     except duckdb.CatalogException as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +19,9 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from kairos import machine, state
-from kairos.backtest.adhoc import open_warehouse
-from kairos.errors import PublishError
-from kairos.publish import DATABASE, KEEP, declared_marts, publish, refuse_what_failed
+from kairos.backtest.adhoc import finished, open_warehouse
+from kairos.errors import MarketError, PublishError
+from kairos.publish import DATABASE, KEEP, declared_marts, publish
 from kairos.schemas import TUNING_TRIALS
 
 ROWS = 20_000
@@ -102,6 +103,57 @@ def test_publish_keeps_three_versions_and_all_marts(tmp_path):
     assert {p.stem for p in newest.glob("*.parquet")} == tables
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from kairos import publish
+def fill(connection, version, marts):
+    (version / "kairos_marts.duckdb").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+publish.fill = fill
+publish.publish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+"""
+
+
+def test_publications_that_were_killed_leave_no_version_and_take_the_place_of_none(tmp_path):
+    """The versions kept for readers are whole; the next publication clears away what the killed ones left."""
+    warehouse, published = tmp_path / "w.duckdb", tmp_path / "published"
+    _warehouse(warehouse, 0)
+    whole = [publish(warehouse, published) for _ in range(2)]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", KILLED, str(warehouse), str(published)], cwd=machine.root())
+        assert done.returncode == -signal.SIGKILL
+    assert sorted(published.glob("v_*")) == whole
+    (published / ".draft_current").symlink_to("nowhere")
+    whole.append(publish(warehouse, published))
+    assert sorted(path.name for path in published.iterdir()) == [".lock", "current", *(path.name for path in whole)]
+
+
+def test_a_clock_set_back_costs_no_reader_its_version(tmp_path, monkeypatch):
+    """The version that was current until now stays, whatever the names of others say."""
+
+    class Clock(datetime.datetime):
+        hours = iter((9, 8, 7, 2, 3))
+
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.datetime(2024, 1, 5, next(cls.hours), tzinfo=zone)
+
+    monkeypatch.setattr("kairos.publish.datetime.datetime", Clock)
+    warehouse, published = tmp_path / "w.duckdb", tmp_path / "published"
+    _warehouse(warehouse, 0)
+    versions = [publish(warehouse, published) for _ in range(5)]
+    assert all(version.exists() for version in versions[-2:])
+    assert (published / "current").resolve() == versions[-1].resolve()
+    assert len(list(published.glob("v_*"))) == KEEP
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    _warehouse(tmp_path / "w.duckdb", 0)
+    (tmp_path / "published").write_text("a file")
+    with pytest.raises(PublishError, match=r"published cannot be written.*KAIROS_PUBLISHED"):
+        publish(tmp_path / "w.duckdb", tmp_path / "published")
+
+
 def test_published_file_has_the_storage_version_of_duckdb_1_2(tmp_path):
     """DuckDB writes its storage version at byte 12 of the header; 65 is what 1.2 writes, a later one it refuses."""
     _warehouse(tmp_path / "w.duckdb", 0)
@@ -159,7 +211,7 @@ def test_publish_without_marts_leaves_the_last_version(tmp_path):
 
 
 def test_a_version_is_all_marts_of_one_build(tmp_path):
-    """A warehouse without one of the project's marts, and one whose last build failed, are not published."""
+    """A warehouse without one of the project's marts is not published."""
     warehouse, published, marts = tmp_path / "w.duckdb", tmp_path / "published", tmp_path / "models/marts/more"
     _warehouse(warehouse, 0)
     marts.mkdir(parents=True)
@@ -171,18 +223,6 @@ def test_a_version_is_all_marts_of_one_build(tmp_path):
     (marts / "fct_late.sql").unlink()
     publish(warehouse, published, declared_marts(tmp_path))
 
-    refuse_what_failed(tmp_path)  # nothing is known of the last build
-    results = [{"unique_id": "model.kairos.fct_a", "status": "success"}]
-    for which, more, is_refused in [
-        ("build", [], False),
-        ("build", [{"unique_id": "test.kairos.t", "status": "warn"}], False),
-        ("build", [{"unique_id": "model.kairos.fct_b", "status": "skipped"}], True),
-        ("show", [{"unique_id": "model.kairos.fct_b", "status": "error"}], False),
-    ]:
-        (tmp_path / "run_results.json").write_text(json.dumps({"results": results + more, "args": {"which": which}}))
-        with pytest.raises(PublishError, match=r"1 of 2 .*fct_b") if is_refused else contextlib.nullcontext():
-            refuse_what_failed(tmp_path)
-
 
 PROJECT = {
     "dbt_project.yml": """
@@ -190,7 +230,8 @@ name: kairos
 version: '1.0'
 profile: small
 models: {+schema: marts, +access: public, +materialized: table}
-on-run-end: ["{{ publish_marts(results) }}", "{{ report_failed_tests(results) }}"]
+on-run-start: ["{{ build_begins() }}"]
+on-run-end: ["{{ build_ends(results) }}", "{{ publish_marts(results) }}", "{{ report_failed_tests(results) }}"]
 """,
     "profiles.yml": """
 small:
@@ -219,7 +260,13 @@ def small(tmp_path, monkeypatch):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     (project / "macros").mkdir()
-    for macro in ("publish_marts.sql", "report_failed_tests.sql", "models_built.sql", "generate_schema_name.sql"):
+    for macro in (
+        "publish_marts.sql",
+        "build_underway.sql",
+        "report_failed_tests.sql",
+        "models_built.sql",
+        "generate_schema_name.sql",
+    ):
         shutil.copy(machine.root() / "macros" / macro, project / "macros")
     places = (tmp_path / "market", tmp_path / "w.duckdb", tmp_path / "state", tmp_path / "published")
     for name, value in machine.environment(project, *places, 2).items():
@@ -262,6 +309,30 @@ def test_a_mart_that_cannot_be_copied_is_named_and_leaves_nothing(small, capfd, 
     assert build("--exclude-resource-type", "unit_test") == (False, versions)
     assert "Mart fct_b cannot be copied; the last version stays" in capfd.readouterr().out
     assert (tmp_path / "published/current").resolve().name == versions[0]
+
+
+def test_what_a_build_that_stopped_has_left_is_neither_published_nor_traded(small, tmp_path):
+    """Half of its tables are of another build, whatever a part built afterwards says; a whole build ends that."""
+    project, build = small
+    assert build("--exclude-resource-type", "unit_test")[0]
+    (project / "models/fct_b.sql").write_text("select no_such_column from {{ ref('fct_a') }}")
+    assert not build()[0]
+    (project / "models/fct_b.sql").write_text(PROJECT["models/fct_b.sql"])
+    for options in ((), ("--select", "fct_a")):
+        if options:
+            assert build(*options)[0]
+        with pytest.raises(PublishError, match=r"was stopped or did not pass.*Build until it passes"):
+            publish(tmp_path / "w.duckdb", tmp_path / "published")
+        with (
+            pytest.raises(MarketError, match=r"was stopped or did not pass.*make build"),
+            finished(tmp_path / "w.duckdb"),
+        ):
+            pass
+    assert len(build()[1]) == 2
+    assert build("--select", "fct_a")[0]
+    publish(tmp_path / "w.duckdb", tmp_path / "published")
+    with finished(tmp_path / "w.duckdb"):
+        pass
 
 
 def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):
