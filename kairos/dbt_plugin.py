@@ -38,6 +38,21 @@ def _publisher(connection):
     return kairos_publish
 
 
+def kairos_state_begin() -> str:
+    """Keep the market's state for this build alone; returns why it cannot have it, or nothing."""
+    try:
+        state.begin(machine.state_dir())
+    except KairosError as error:
+        return str(error)
+    return ""
+
+
+def kairos_state_end() -> str:
+    """Let other builds have the market's state."""
+    state.end(machine.state_dir())
+    return ""
+
+
 def kairos_state_folder(name: str) -> str:
     """A folder of the market's append-only state, made where it is missing."""
     return str(state.folder(machine.state_dir(), name))
@@ -50,6 +65,8 @@ def kairos_state_view(name: str) -> str:
 
 FUNCTIONS = (
     kairos_raw_statements,
+    kairos_state_begin,
+    kairos_state_end,
     kairos_state_folder,
     kairos_state_view,
 )

@@ -8,8 +8,9 @@
     {% endif %}
 {% endmacro %}
 
-{#- on-run-end: a build that passed is no longer under way. -#}
+{#- on-run-end: a build that passed is no longer under way; others may have the state. -#}
 {% macro build_ends(results) %}
+    {% if execute and flags.WHICH in ['build', 'run'] %}{% do run_query("select kairos_state_end()") %}{% endif %}
     {% if execute and flags.WHICH in ['build', 'run'] and not did_not_pass(results) %}
         {% set begun_by = run_query("select invocation_id from raw.build_underway").columns[0].values() | list %}
         {% if begun_by == [invocation_id] or (flags.WHICH == 'build' and not is_partial(results)) %}
