@@ -7,15 +7,19 @@ sees `shared_dir`). Whatever is wrong with a cluster is an ExecutorError before 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import io
+import os
 import platform
 import queue
+import shutil
 import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -39,8 +43,10 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 _STARTING = threading.Lock()
 # Seconds an idle worker stays for the next list of tasks: the tables of a small market take a minute.
 _IDLE_SECONDS = 180
-# Seconds a cluster has to answer.
+# Seconds a cluster has to answer, and a process to lock the folder it has made.
 _PATIENCE = 30
+# What folders of shared_folder() begin with.
+_PANELS = "kairos-panel-"
 # How often a task may lose its worker on a cluster until it is an error.
 _DEATHS = 3
 # Packages whose versions shape results; a worker must have the same.
@@ -72,10 +78,34 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
 
 @contextlib.contextmanager
 def shared_folder() -> Iterator[str]:
-    """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them."""
-    place = None if _executor() == "loky" else _shared_dir()
-    with tempfile.TemporaryDirectory(prefix="kairos-", dir=place) as folder:
-        yield folder
+    """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them.
+
+    A process that is killed cannot remove its own, a copy of the panel: the next one to ask does.
+    """
+    place = tempfile.gettempdir() if _executor() == "loky" else _shared_dir()
+    _remove_what_the_dead_left(Path(place))
+    with tempfile.TemporaryDirectory(prefix=_PANELS, dir=place) as folder:
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: nobody will remove it
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+        finally:
+            os.close(lock)
+
+
+def _remove_what_the_dead_left(place: Path) -> None:
+    """Remove folders of this user that no process holds; one that has just been made may not be held yet."""
+    for folder in place.glob(f"{_PANELS}*"):
+        with contextlib.suppress(OSError):  # somebody else's, held, or gone meanwhile
+            if folder.stat().st_uid != os.getuid() or time.time() - folder.stat().st_mtime < _PATIENCE:
+                continue
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)
 
 
 def _executor() -> str:
@@ -200,7 +230,7 @@ class _Workers:
             self._changed.notify_all()
             if self._free:
                 return self._free.popleft()
-            pool = ProcessPoolExecutor(max_workers=1, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+            pool = _one_worker(timeout=_IDLE_SECONDS)
             self._there += 1  # not before: a pool that cannot be made is not there
             return pool
 
@@ -226,6 +256,24 @@ class _Workers:
 _WORKERS = _Workers()
 
 
+def _one_worker(**options: Any) -> ProcessPoolExecutor:
+    """A pool of one process, started with its first task."""
+    return ProcessPoolExecutor(
+        max_workers=1, env=_ONE_THREAD, initializer=_end_with, initargs=(os.getpid(),), **options
+    )
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: end it when the process that started it is gone. A killed one cannot tell it to."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _called_in(pool: ProcessPoolExecutor, fn: Callable[[Any], Any], task: Any) -> Future:
     """fn(task) in the pool; a worker that died while it was idle is seen when it is called."""
     try:
@@ -244,7 +292,7 @@ def _failed(error: Exception) -> Future:
 
 def _run_alone(fn: Callable[[Any], Any], task: Any) -> Any:
     """fn(task) in a worker process of its own; raises BrokenProcessPool when it dies."""
-    pool = ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
+    pool = _one_worker()
     try:
         return _called_in(pool, fn, task).result()
     finally:
