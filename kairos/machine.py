@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
 
 from kairos.errors import SettingError
 
@@ -53,6 +54,11 @@ def environment(
     places = {"ROOT": project, "MARKET": market, "DB": warehouse, "STATE": state, "PUBLISHED": published}
     named = {f"KAIROS_{name}": str(path.resolve()) for name, path in places.items()}
     return named | {"KAIROS_WORKERS": str(workers), "DBT_PROFILES_DIR": str(project.resolve())}
+
+
+def lock_file(path: Path) -> IO:
+    """A file to lock, made where it is not there; whoever may read it may lock it, whoever made it."""
+    return open(path, opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
 
 
 def workers() -> int:

@@ -92,7 +92,7 @@ def release(connection: duckdb.DuckDBPyConnection, published: Path, marts: list[
     """
     try:
         published.mkdir(parents=True, exist_ok=True)
-        with (published / ".lock").open("w") as lock:
+        with machine.lock_file(published / ".lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             for left in published.glob(f"{_DRAFT}*"):
                 left.unlink() if left.is_symlink() else shutil.rmtree(left)
@@ -214,12 +214,17 @@ def check_warehouse(warehouse: Path) -> None:
 
 
 def locked_message(path: Path, error: Exception) -> str:
-    """What to say when a DuckDB file cannot be opened: who holds it, and the three ways out."""
+    """What to say when a DuckDB file cannot be opened: who holds it, what it lacks, and the ways out."""
     detail = " ".join(str(error).split())
     if "lock" in detail.lower():
         return (
             f"The warehouse {path} is held by another process. DuckDB said: {detail} Close that process (a build, a"
             " shell, a BI tool), read published/current/kairos_marts.duckdb instead, or set KAIROS_DB to another file."
+        )
+    if any(word in detail.lower() for word in ("permission denied", "read-only file system", "no space left")):
+        return (
+            f"The warehouse {path} cannot be written or read by this user. DuckDB said: {detail} Correct the rights of"
+            " the file and its folder or make room there, or set KAIROS_DB to another file."
         )
     return (
         f"The warehouse {path} cannot be opened. DuckDB said: {detail} If it was written by another version or is"

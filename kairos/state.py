@@ -28,6 +28,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kairos import machine
 from kairos.errors import StateError
 from kairos.schemas import FITS, REGISTRY_EVENTS, TUNING_TRIALS
 from kairos.sql import literal
@@ -120,7 +121,7 @@ def no_build(state: Path) -> Iterator[None]:
 def _opened(state: Path, name: str) -> IO:
     try:
         state.mkdir(parents=True, exist_ok=True)
-        return (state / name).open("w")
+        return machine.lock_file(state / name)
     except OSError as error:
         raise StateError(f"{state}: cannot be written ({error}). KAIROS_STATE names the folder.") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
@@ -119,6 +120,13 @@ def test_a_warehouse_that_cannot_be_opened_is_a_sentence_with_the_cure(tmp_path)
         publish.check_warehouse(tmp_path / "file/kairos.duckdb")
     with pytest.raises(SettingError, match="cannot be opened"):
         publish.check_warehouse(tmp_path / "file")
+
+
+@pytest.mark.parametrize("said", ["Permission denied", "Read-only file system", "No space left on device"])
+def test_a_warehouse_nobody_may_write_is_not_called_damaged(said):
+    """Who follows the advice about a damaged one moves a sound one away."""
+    message = publish.locked_message(Path("w.duckdb"), OSError(f'Cannot open file "w.duckdb": {said}'))
+    assert "KAIROS_DB" in message and "damaged" not in message
 
 
 @pytest.mark.parametrize("name", ["marts", "ml", "memory", "temp", "main", "it's", 'a"b', "kairos.v2"])
