@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import io
 import os
 import shlex
 import subprocess
@@ -262,6 +263,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; errors a user can cure are printed without a traceback and end with code 1."""
     args = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # frames of tables and names of folders, where the locale has no such signs
+        sys.stdout.reconfigure(errors="replace")
     try:
         check_environment()
         return args.run(args)

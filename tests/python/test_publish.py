@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from dbt.cli.main import dbtRunner
 
 from kairos import machine, state
 from kairos.backtest.adhoc import finished, open_warehouse
+from kairos.cli import main
 from kairos.errors import MarketError, PublishError
 from kairos.publish import DATABASE, KEEP, declared_marts, publish
 from kairos.schemas import TUNING_TRIALS
@@ -152,6 +154,19 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "published").write_text("a file")
     with pytest.raises(PublishError, match=r"published cannot be written.*KAIROS_PUBLISHED"):
         publish(tmp_path / "w.duckdb", tmp_path / "published")
+
+
+def test_a_terminal_that_lacks_a_sign_stops_no_command(tmp_path, monkeypatch):
+    """A green build ended in a traceback where the locale has no frames for its headline tables."""
+    (tmp_path / "models/marts").mkdir(parents=True)
+    _warehouse(tmp_path / "w.duckdb", 0)
+    for name, place in {"ROOT": ".", "DB": "w.duckdb", "PUBLISHED": "ünïcode"}.items():
+        monkeypatch.setenv(f"KAIROS_{name}", str(tmp_path / place))
+    (tmp_path / "dbt_project.yml").write_text("vars: {}")
+    terminal = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(terminal, encoding="ascii", write_through=True))
+    assert main(["publish"]) == 0
+    assert terminal.getvalue().count(b"?n?code") == 2
 
 
 def test_published_file_has_the_storage_version_of_duckdb_1_2(tmp_path):
