@@ -197,6 +197,11 @@ def check_warehouse(warehouse: Path) -> None:
         raise SettingError(
             f"The warehouse {warehouse} is a folder. Set KAIROS_DB to a file, such as {warehouse}/kairos.duckdb."
         )
+    if (real := warehouse.resolve()).stem != warehouse.stem:
+        raise SettingError(
+            f"The warehouse {warehouse} is a link to {real}: DuckDB names the database after that file and dbt after the"
+            f" link. Set KAIROS_DB to {real}."
+        )
     if "?" in str(warehouse):
         raise SettingError(
             f"The path of the warehouse {warehouse} has a question mark, at which DuckDB ends. Correct KAIROS_DB."

@@ -122,6 +122,17 @@ def test_a_warehouse_that_cannot_be_opened_is_a_sentence_with_the_cure(tmp_path)
         publish.check_warehouse(tmp_path / "file")
 
 
+def test_a_link_to_a_warehouse_of_another_name_is_refused(tmp_path):
+    """dbt took its database for kairos, DuckDB for big: no model could be made."""
+    (tmp_path / "kairos.duckdb").symlink_to(tmp_path / "big.duckdb")
+    with pytest.raises(SettingError, match=r"is a link to .*Set KAIROS_DB to .*big\.duckdb"):
+        publish.check_warehouse(tmp_path / "kairos.duckdb")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "same.duckdb").symlink_to(tmp_path / "disk/same.duckdb")
+    publish.check_warehouse(tmp_path / "same.duckdb")
+    assert (tmp_path / "disk/same.duckdb").exists()
+
+
 @pytest.mark.parametrize("said", ["Permission denied", "Read-only file system", "No space left on device"])
 def test_a_warehouse_nobody_may_write_is_not_called_damaged(said):
     """Who follows the advice about a damaged one moves a sound one away."""
