@@ -199,7 +199,7 @@ def check_warehouse(warehouse: Path) -> None:
         )
     if (real := warehouse.resolve()).stem != warehouse.stem:
         raise SettingError(
-            f"The warehouse {warehouse} is a link to {real}: DuckDB names the database after that file and dbt after the"
+            f"The warehouse {warehouse} is a link to {real}: DuckDB names the database after that file, dbt after the"
             f" link. Set KAIROS_DB to {real}."
         )
     if "?" in str(warehouse):
