@@ -7,14 +7,12 @@ sees `shared_dir`). Whatever is wrong with a cluster is an ExecutorError before 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.metadata
 import io
 import os
 import platform
 import queue
-import shutil
 import socket
 import sys
 import tempfile
@@ -43,10 +41,8 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 _STARTING = threading.Lock()
 # Seconds an idle worker stays for the next list of tasks: the tables of a small market take a minute.
 _IDLE_SECONDS = 180
-# Seconds a cluster has to answer, and a process to lock the folder it has made.
+# Seconds a cluster has to answer.
 _PATIENCE = 30
-# What folders of shared_folder() begin with.
-_PANELS = "kairos-panel-"
 # How often a task may lose its worker on a cluster until it is an error.
 _DEATHS = 3
 # Packages whose versions shape results; a worker must have the same.
@@ -78,34 +74,10 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
 
 @contextlib.contextmanager
 def shared_folder() -> Iterator[str]:
-    """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them.
-
-    A process that is killed cannot remove its own, a copy of the panel: the next one to ask does.
-    """
+    """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them."""
     place = tempfile.gettempdir() if _executor() == "loky" else _shared_dir()
-    _remove_what_the_dead_left(Path(place))
-    with tempfile.TemporaryDirectory(prefix=_PANELS, dir=place) as folder:
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # a file system without locks: nobody will remove it
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-        finally:
-            os.close(lock)
-
-
-def _remove_what_the_dead_left(place: Path) -> None:
-    """Remove folders of this user that no process holds; one that has just been made may not be held yet."""
-    for folder in place.glob(f"{_PANELS}*"):
-        with contextlib.suppress(OSError):  # somebody else's, held, or gone meanwhile
-            if folder.stat().st_uid != os.getuid() or time.time() - folder.stat().st_mtime < _PATIENCE:
-                continue
-            lock = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(lock)
+    with machine.own_folder(Path(place), "kairos-panel-") as folder:
+        yield str(folder)
 
 
 def _executor() -> str:
