@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import os
@@ -66,6 +67,21 @@ def environment(
 def lock_file(path: Path) -> IO:
     """A file to lock, made where it is not there; whoever may read it may lock it, whoever made it."""
     return open(path, opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
+
+
+def lock(file: IO, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock a file; False where somebody else holds it and `kind` says not to wait.
+
+    A file system without locks does not keep anybody from working: there is nobody to wait for.
+    """
+    try:
+        fcntl.flock(file, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
+            raise
+    return True
 
 
 @contextlib.contextmanager

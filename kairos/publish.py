@@ -11,7 +11,6 @@ holds the warehouse, so cursors of its own connection do the work) and `kairos p
 from __future__ import annotations
 
 import datetime
-import fcntl
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -93,7 +92,7 @@ def release(connection: duckdb.DuckDBPyConnection, published: Path, marts: list[
     try:
         published.mkdir(parents=True, exist_ok=True)
         with machine.lock_file(published / ".lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            machine.lock(lock)
             for left in published.glob(f"{_DRAFT}*"):
                 left.unlink() if left.is_symlink() else shutil.rmtree(left)
             moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")

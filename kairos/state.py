@@ -74,7 +74,7 @@ def locked(state: Path) -> Iterator[None]:
     Raises StateError when the state cannot be written.
     """
     with _opened(state, "append.lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        machine.lock(lock)
         yield
 
 
@@ -89,7 +89,7 @@ def begin(state: Path) -> None:
         return
     lock = _opened(state, "build.lock")
     until = time.monotonic() + _PATIENCE
-    while not _taken(lock):
+    while not machine.lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
         if time.monotonic() > until:
             lock.close()
             raise StateError(
@@ -100,7 +100,8 @@ def begin(state: Path) -> None:
     _HELD[place] = lock
     with locked(state):
         for draft in (*state.glob("*/tmp_*.parquet"), *state.glob("*/*.tmp")):
-            draft.unlink()
+            with contextlib.suppress(OSError):  # somebody else's: it is in nobody's way
+                draft.unlink()
 
 
 def end(state: Path) -> None:
@@ -113,7 +114,7 @@ def end(state: Path) -> None:
 def no_build(state: Path) -> Iterator[None]:
     """While it lasts no build adds to the state. Raises StateError when one does already."""
     with _opened(state, "build.lock") as lock:
-        if not _taken(lock, fcntl.LOCK_SH):
+        if not machine.lock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB):
             raise StateError(f"A build is adding to the state {state}. Try again when it is done.")
         yield
 
@@ -124,14 +125,6 @@ def _opened(state: Path, name: str) -> IO:
         return machine.lock_file(state / name)
     except OSError as error:
         raise StateError(f"{state}: cannot be written ({error}). KAIROS_STATE names the folder.") from error
-
-
-def _taken(lock: IO, kind: int = fcntl.LOCK_EX) -> bool:
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def folder(state: Path, name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -62,6 +64,18 @@ def test_a_killed_build_holds_nothing_and_its_drafts_go(tmp_path):
     state.begin(tmp_path)
     state.end(tmp_path)
     assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    state.begin(tmp_path)
+    state.end(tmp_path)
+    with state.no_build(tmp_path), state.locked(tmp_path), machine.own_folder(tmp_path, "own-") as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
 
 
 def _try_out(place: str) -> int:
