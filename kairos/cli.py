@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import gc
 import io
+import json
 import os
 import shlex
 import subprocess
@@ -179,7 +180,8 @@ def _headline() -> None:
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")
-    query = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql('from marts.fct_folds').show()"
+    connect = f"duckdb.connect({json.dumps(str(database))}, read_only=True)"
+    query = f'import duckdb; {connect}.sql("from marts.fct_folds").show()'
     print(f"  {shlex.join([sys.executable, '-c', query])}")
 
 
