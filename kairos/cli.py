@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import io
+import json
 import os
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +19,7 @@ import duckdb
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
 from kairos.errors import KairosError, MarketError
-from kairos.publish import check_warehouse, declared_marts, publish, refuse_what_failed
+from kairos.publish import check_warehouse, declared_marts, publish
 from kairos.raw import raw_statements
 from kairos.settings import check_environment, setting
 
@@ -173,12 +176,13 @@ def _headline() -> None:
             print("  none yet")
         print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
         connection.sql(COVERAGE).show(max_width=160)
-    command = Path(sys.executable).with_name("kairos")
+    command = shlex.quote(str(Path(sys.executable).with_name("kairos")))
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")
-    query = f"import duckdb; duckdb.connect({str(database)!r}, read_only=True).sql('from marts.fct_folds').show()"
-    print(f'  {sys.executable} -c "{query}"')
+    connect = f"duckdb.connect({json.dumps(str(database))}, read_only=True)"
+    query = f'import duckdb; {connect}.sql("from marts.fct_folds").show()'
+    print(f"  {shlex.join([sys.executable, '-c', query])}")
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -191,7 +195,6 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _publish(args: argparse.Namespace) -> int:
-    refuse_what_failed(machine.target_dir())
     version = publish(machine.warehouse(), machine.published_dir(), declared_marts(machine.root()))
     print(f"Published {version}; {machine.published_dir() / 'current'} points to it")
     return 0
@@ -272,6 +275,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; errors a user can cure are printed without a traceback and end with code 1."""
     args = parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # frames of tables and names of folders, where the locale has no such signs
+        sys.stdout.reconfigure(errors="replace")
     try:
         check_environment()
         return args.run(args)

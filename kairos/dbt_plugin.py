@@ -15,6 +15,7 @@ from dbt_common.exceptions import DbtRuntimeError
 from kairos import machine, publish, settings, state
 from kairos.errors import KairosError
 from kairos.raw import raw_statements
+from kairos.sql import literal
 
 
 def kairos_raw_statements() -> str:
@@ -37,6 +38,21 @@ def _publisher(connection):
     return kairos_publish
 
 
+def kairos_state_begin() -> str:
+    """Keep the market's state for this build alone; returns why it cannot have it, or nothing."""
+    try:
+        state.begin(machine.state_dir())
+    except KairosError as error:
+        return str(error)
+    return ""
+
+
+def kairos_state_end() -> str:
+    """Let other builds have the market's state."""
+    state.end(machine.state_dir())
+    return ""
+
+
 def kairos_state_folder(name: str) -> str:
     """A folder of the market's append-only state, made where it is missing."""
     return str(state.folder(machine.state_dir(), name))
@@ -49,6 +65,8 @@ def kairos_state_view(name: str) -> str:
 
 FUNCTIONS = (
     kairos_raw_statements,
+    kairos_state_begin,
+    kairos_state_end,
     kairos_state_folder,
     kairos_state_view,
 )
@@ -97,7 +115,7 @@ class Plugin(BasePlugin):
         spill.mkdir(parents=True, exist_ok=True)
         conn.execute(f"set threads = {machine.workers()}")
         conn.execute(f"set memory_limit = '{machine.memory_bytes() // 2 // 2**20}MiB'")
-        conn.execute(f"set temp_directory = '{spill}'")
+        conn.execute(f"set temp_directory = {literal(spill)}")
         for function in (*FUNCTIONS, _publisher(conn)):
             parameters = ["VARCHAR"] * function.__code__.co_argcount
             conn.create_function(function.__name__, function, parameters, "VARCHAR", side_effects=True)

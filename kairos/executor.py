@@ -10,12 +10,14 @@ import contextlib
 import hashlib
 import importlib.metadata
 import io
+import os
 import platform
 import queue
 import socket
 import sys
 import tempfile
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -73,9 +75,9 @@ def run(fn: Callable[[Any], Any], tasks: Sequence[Any], workers: int | None = No
 @contextlib.contextmanager
 def shared_folder() -> Iterator[str]:
     """A folder for files that tasks read, gone afterwards: below var shared_dir where a cluster runs them."""
-    place = None if _executor() == "loky" else _shared_dir()
-    with tempfile.TemporaryDirectory(prefix="kairos-", dir=place) as folder:
-        yield folder
+    place = tempfile.gettempdir() if _executor() == "loky" else _shared_dir()
+    with machine.own_folder(Path(place), "kairos-panel-") as folder:
+        yield str(folder)
 
 
 def _executor() -> str:
@@ -200,7 +202,7 @@ class _Workers:
             self._changed.notify_all()
             if self._free:
                 return self._free.popleft()
-            pool = ProcessPoolExecutor(max_workers=1, timeout=_IDLE_SECONDS, env=_ONE_THREAD)
+            pool = _one_worker(timeout=_IDLE_SECONDS)
             self._there += 1  # not before: a pool that cannot be made is not there
             return pool
 
@@ -226,6 +228,24 @@ class _Workers:
 _WORKERS = _Workers()
 
 
+def _one_worker(**options: Any) -> ProcessPoolExecutor:
+    """A pool of one process, started with its first task."""
+    return ProcessPoolExecutor(
+        max_workers=1, env=_ONE_THREAD, initializer=_end_with, initargs=(os.getpid(),), **options
+    )
+
+
+def _end_with(parent: int) -> None:
+    """In a worker: end it when the process that started it is gone. A killed one cannot tell it to."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _called_in(pool: ProcessPoolExecutor, fn: Callable[[Any], Any], task: Any) -> Future:
     """fn(task) in the pool; a worker that died while it was idle is seen when it is called."""
     try:
@@ -244,7 +264,7 @@ def _failed(error: Exception) -> Future:
 
 def _run_alone(fn: Callable[[Any], Any], task: Any) -> Any:
     """fn(task) in a worker process of its own; raises BrokenProcessPool when it dies."""
-    pool = ProcessPoolExecutor(max_workers=1, env=_ONE_THREAD)
+    pool = _one_worker()
     try:
         return _called_in(pool, fn, task).result()
     finally:

@@ -1,9 +1,18 @@
-"""What this machine offers: project root, configured places, cores and memory. Nothing here reads the clock."""
+"""What this machine offers: project root, configured places, cores and memory, folders and locks of a process."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
+import glob
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from kairos.errors import SettingError
 
@@ -53,6 +62,57 @@ def environment(
     places = {"ROOT": project, "MARKET": market, "DB": warehouse, "STATE": state, "PUBLISHED": published}
     named = {f"KAIROS_{name}": str(path.resolve()) for name, path in places.items()}
     return named | {"KAIROS_WORKERS": str(workers), "DBT_PROFILES_DIR": str(project.resolve())}
+
+
+def lock_file(path: Path) -> IO:
+    """A file to lock, made where it is not there; whoever may read it may lock it, whoever made it."""
+    return open(path, opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
+
+
+def lock(file: IO, kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock a file; False where somebody else holds it and `kind` says not to wait.
+
+    A file system without locks does not keep anybody from working: there is nobody to wait for.
+    """
+    try:
+        fcntl.flock(file, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
+            raise
+    return True
+
+
+@contextlib.contextmanager
+def own_folder(place: Path, prefix: str) -> Iterator[Path]:
+    """A folder of this process below `place`, gone afterwards.
+
+    A process that is killed cannot remove its own: the next one to ask for a folder of that prefix does.
+    """
+    for folder in place.glob(f"{glob.escape(prefix)}*"):
+        _remove_unless_held(folder)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as folder:
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: nobody will remove it
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield Path(folder)
+        finally:
+            os.close(lock)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    """Remove a folder of this user that no process holds; one that has just been made may not be held yet."""
+    with contextlib.suppress(OSError):  # somebody else's, held, or gone meanwhile
+        if folder.stat().st_uid != os.getuid() or time.time() - folder.stat().st_mtime < 30:
+            return
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
+        finally:
+            os.close(lock)
 
 
 def workers() -> int:

@@ -11,7 +11,6 @@ holds the warehouse, so cursors of its own connection do the work) and `kairos p
 from __future__ import annotations
 
 import datetime
-import json
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -22,20 +21,20 @@ import duckdb
 
 from kairos import machine
 from kairos.errors import PublishError, SettingError
+from kairos.sql import identifier, literal
 
 KEEP = 3
 DATABASE = "kairos_marts.duckdb"
+# What a version and the link to it are called until they are whole; no reader takes them for one.
+_DRAFT = ".draft_"
+# What the name of a warehouse would be taken for: the project's schemas, and what DuckDB and this file call databases.
+_NAMES_IN_USE = (
+    *("raw", "seeds", "staging", "intermediate", "features", "labels", "ml", "portfolio", "monitoring", "marts"),
+    *("main", "memory", "system", "temp", "published_marts"),
+)
 # Snappy instead of zstd, and no long search for repeats in doubles that have none: less than half the CPU, files a
 # tenth larger. Tickers and names of alphas still go into dictionaries.
 _PARQUET = "format parquet, compression snappy, dictionary_size_limit 5000"
-
-
-def new_version(published: Path) -> Path:
-    """Make and return an empty directory published/v_<UTC time>_<random>, new at every call."""
-    moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
-    version = published / f"v_{moment}_{secrets.token_hex(2)}"
-    version.mkdir(parents=True)
-    return version
 
 
 def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str]) -> None:
@@ -44,7 +43,7 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
     A copy keeps the order of its rows and so runs on one core most of the time; the widest marts start first.
 
     Args:
-        version: directory from new_version().
+        version: an empty directory.
         marts: names of relations in schema marts, each with at least one column.
     """
     if not marts:
@@ -58,13 +57,13 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
     copies = []
     for mart in sorted(marts, key=lambda mart: (-width.get(mart, 0), mart)):
         copies.append((mart, f"create table published_marts.marts.{mart} as from marts.{mart}"))
-        copies.append((mart, f"copy marts.{mart} to '{version / mart}.parquet' ({_PARQUET})"))
+        copies.append((mart, f"copy marts.{mart} to {literal(f'{version / mart}.parquet')} ({_PARQUET})"))
     database = connection.execute("select current_database()").fetchone()[0]
 
     def copy(given: tuple[str, str]) -> None:
         mart, statement = given
         with connection.cursor() as cursor:
-            cursor.execute(f'use "{database}"')
+            cursor.execute(f"use {identifier(database)}")
             try:
                 cursor.execute(statement)
             except duckdb.Error as error:
@@ -72,7 +71,7 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
                     f"Mart {mart} cannot be copied; the last version stays. DuckDB said: {error}"
                 ) from error
 
-    connection.execute(f"attach '{version / DATABASE}' as published_marts (storage_version 'v1.2.0')")
+    connection.execute(f"attach {literal(version / DATABASE)} as published_marts (storage_version 'v1.2.0')")
     try:
         connection.execute("create schema published_marts.marts")
         with ThreadPoolExecutor(machine.workers()) as threads:
@@ -82,32 +81,50 @@ def fill(connection: duckdb.DuckDBPyConnection, version: Path, marts: list[str])
 
 
 def release(connection: duckdb.DuckDBPyConnection, published: Path, marts: list[str]) -> Path:
-    """Fill a new version with the marts and make it current; where that fails nothing is left of it."""
-    version = new_version(published)
-    try:
-        fill(connection, version, marts)
-    except BaseException:
-        shutil.rmtree(version, ignore_errors=True)
-        raise
-    make_current(version)
-    return version
+    """Fill a new version with the marts and make it current; one publication at a time.
 
+    A version takes its name when it is whole. Where filling it fails nothing is left of it, and what a killed
+    publication left goes with the next.
 
-def make_current(version: Path) -> list[str]:
-    """Swap published/current to `version` in one step and remove all but the newest versions.
-
-    Returns:
-        Names of the versions removed. An interrupted publish (a version that never became current) ages out alike.
+    Raises:
+        PublishError: a mart cannot be copied, or the folder cannot be written.
     """
+    try:
+        published.mkdir(parents=True, exist_ok=True)
+        with machine.lock_file(published / ".lock") as lock:
+            machine.lock(lock)
+            for left in published.glob(f"{_DRAFT}*"):
+                left.unlink() if left.is_symlink() else shutil.rmtree(left)
+            moment = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S%f")
+            version = published / f"v_{moment}_{secrets.token_hex(2)}"
+            draft = published / f"{_DRAFT}{version.name}"
+            draft.mkdir()
+            try:
+                fill(connection, draft, marts)
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+            draft.rename(version)
+            _make_current(version)
+            return version
+    except OSError as error:
+        raise PublishError(
+            f"{published} cannot be written ({error}); the last version stays. Make room or correct the folder"
+            " (KAIROS_PUBLISHED), then run `kairos publish`."
+        ) from error
+
+
+def _make_current(version: Path) -> None:
+    """Swap published/current to `version` in one step and remove all but the newest versions."""
     published = version.parent
-    link = published / f"current.{version.name}"
+    before = (published / "current").resolve()
+    link = published / f"{_DRAFT}current"
     link.symlink_to(version.name, target_is_directory=True)
     link.replace(published / "current")
-    versions = sorted((d for d in published.glob("v_*") if d.is_dir()), key=lambda d: d.name, reverse=True)
-    old = [d for d in versions[KEEP:] if d != version]
-    for directory in old:
+    # names stand in order of time but where a clock was set back, and what was current a moment ago has readers
+    others = [d for d in sorted(published.glob("v_*")) if d.is_dir() and d.resolve() not in (version.resolve(), before)]
+    for directory in others[: len(others) - (KEEP - 2)]:
         shutil.rmtree(directory, ignore_errors=True)
-    return [d.name for d in old]
 
 
 def declared_marts(project: Path) -> list[str]:
@@ -115,22 +132,15 @@ def declared_marts(project: Path) -> list[str]:
     return sorted(file.stem for file in (project / "models" / "marts").glob("**/*.sql"))
 
 
-def refuse_what_failed(target: Path) -> None:
-    """Raise PublishError when the last build did not pass: its marts may be of two builds.
-
-    target: dbt's target folder; without results there is nothing to refuse.
-    """
-    file = target / "run_results.json"
-    if not file.exists():
-        return
-    results = json.loads(file.read_text())
-    failed = [row["unique_id"] for row in results["results"] if row["status"] in ("error", "fail", "skipped")]
-    if results["args"].get("which") == "build" and failed:
-        raise PublishError(
-            f"The last build did not pass: {len(failed)} of {len(results['results'])} nodes failed or were skipped,"
-            f" {failed[0]} among them, so marts of two builds would stand side by side. Build until it passes; a whole"
-            " build publishes by itself."
-        )
+def unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a build of the connection's current database was stopped or failed and no whole one has passed since:
+    its tables may be of two builds (macros/build_underway.sql)."""
+    return bool(
+        connection.execute(
+            "select 1 from duckdb_tables() where database_name = current_database() and schema_name = 'raw'"
+            " and table_name = 'build_underway'"
+        ).fetchall()
+    )
 
 
 def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> Path:
@@ -140,16 +150,22 @@ def publish(warehouse: Path, published: Path, declared: Sequence[str] = ()) -> P
         declared: marts that must be there, for a version is all of them.
 
     Raises:
-        PublishError: no warehouse, one that another process is writing, or one without marts or some of them.
+        PublishError: no warehouse, one that another process is writing, one whose last build was stopped or failed, or
+            one without marts or some of them.
     """
     if not warehouse.exists():
         raise PublishError(f"There is no warehouse at {warehouse}. Run `make build`, or set KAIROS_DB to yours.")
     with duckdb.connect() as connection:
         try:
-            connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+            connection.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
         except duckdb.Error as error:
             raise PublishError(locked_message(warehouse, error)) from error
         connection.execute("use warehouse")
+        if unfinished(connection):
+            raise PublishError(
+                f"The last build of {warehouse} was stopped or did not pass, so marts of two builds may stand side by"
+                " side. Build until it passes; a whole build publishes by itself."
+            )
         rows = connection.execute(
             "select table_name from information_schema.tables where table_catalog = 'warehouse'"
             " and table_schema = 'marts'"
@@ -180,6 +196,21 @@ def check_warehouse(warehouse: Path) -> None:
         raise SettingError(
             f"The warehouse {warehouse} is a folder. Set KAIROS_DB to a file, such as {warehouse}/kairos.duckdb."
         )
+    if (real := warehouse.resolve()).stem != warehouse.stem:
+        raise SettingError(
+            f"The warehouse {warehouse} is a link to {real}: DuckDB names the database after that file, dbt after the"
+            f" link. Set KAIROS_DB to {real}."
+        )
+    if "?" in str(warehouse):
+        raise SettingError(
+            f"The path of the warehouse {warehouse} has a question mark, at which DuckDB ends. Correct KAIROS_DB."
+        )
+    if warehouse.stem in _NAMES_IN_USE or set(warehouse.stem) & set(".'\""):
+        raise SettingError(
+            f"The warehouse cannot be called {warehouse.name}: DuckDB names the database after its file, and the name"
+            f" may hold no dot or quote and be none of {', '.join(_NAMES_IN_USE)}. Set KAIROS_DB to another, such as"
+            f" {warehouse.with_name('kairos.duckdb')}."
+        )
     try:
         duckdb.connect(str(warehouse)).close()
     except duckdb.Error as error:
@@ -187,12 +218,17 @@ def check_warehouse(warehouse: Path) -> None:
 
 
 def locked_message(path: Path, error: Exception) -> str:
-    """What to say when a DuckDB file cannot be opened: who holds it, and the three ways out."""
+    """What to say when a DuckDB file cannot be opened: who holds it, what it lacks, and the ways out."""
     detail = " ".join(str(error).split())
     if "lock" in detail.lower():
         return (
             f"The warehouse {path} is held by another process. DuckDB said: {detail} Close that process (a build, a"
             " shell, a BI tool), read published/current/kairos_marts.duckdb instead, or set KAIROS_DB to another file."
+        )
+    if any(word in detail.lower() for word in ("permission denied", "read-only file system", "no space left")):
+        return (
+            f"The warehouse {path} cannot be written or read by this user. DuckDB said: {detail} Correct the rights of"
+            " the file and its folder or make room there, or set KAIROS_DB to another file."
         )
     return (
         f"The warehouse {path} cannot be opened. DuckDB said: {detail} If it was written by another version or is"

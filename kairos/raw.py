@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 
 from kairos.errors import MarketError
+from kairos.sql import identifier, literal
 
 SUFFIXES = (".parquet", ".csv")
 
@@ -621,8 +622,8 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
 def _files_view(files: dict[Table, list[Path]], market_dir: Path) -> str:
     """The view raw.market__files: vendor, table_name, dataset and file of everything that is read."""
     rows = [
-        f"select {_text(table.vendor)} as vendor, {_text(table.name)} as table_name, "
-        f"{_text(f'{table.vendor}/{path.stem}')} as dataset, {_text(str(path.relative_to(market_dir)))} as file"
+        f"select {literal(table.vendor)} as vendor, {literal(table.name)} as table_name, "
+        f"{literal(f'{table.vendor}/{path.stem}')} as dataset, {literal(str(path.relative_to(market_dir)))} as file"
         for table, paths in files.items()
         for path in paths
     ]
@@ -684,7 +685,7 @@ def _names_in(market_dir: Path) -> list[str]:
 
 def _select_of_nothing(table: Table) -> str:
     """An empty relation of the table's columns."""
-    columns = ",\n    ".join(f"null::{column.type} as {_name(column.name)}" for column in table.columns)
+    columns = ",\n    ".join(f"null::{column.type} as {identifier(column.name)}" for column in table.columns)
     marks = "null::varchar as _dataset,\n    null::varchar as _file,\n    null::varchar as _row_error"
     return f"select\n    {columns},\n    {marks}\nwhere false"
 
@@ -713,20 +714,20 @@ def _select_of_file(
     columns, errors = [], []
     for column in table.columns:
         if column not in shown or (rows and readable[column][0] == 0 and not _is_castable(shown[column][1], column)):
-            columns.append(f"null::{column.type} as {_name(column.name)}")
+            columns.append(f"null::{column.type} as {identifier(column.name)}")
             continue
         name, type_ = shown[column]
-        columns.append(f"{_cast(name, type_, column)} as {_name(column.name)}")
+        columns.append(f"{_cast(name, type_, column)} as {identifier(column.name)}")
         if _can_fail(type_, column):
             errors.append(
                 f"case when {_given(name, type_)} is not null and {_cast(name, type_, column)} is null then "
-                f"{_text(column.name + '=')} || chr(39) || {_name(name)}::varchar || chr(39) || "
-                f"{_text(f' is not {_wanted(type_, column)}')} end"
+                f"{literal(column.name + '=')} || chr(39) || {identifier(name)}::varchar || chr(39) || "
+                f"{literal(f' is not {_wanted(type_, column)}')} end"
             )
     error = f"nullif(concat_ws('; ', {', '.join(errors)}), '')" if errors else "null::varchar"
     marks = [
-        f"{_text(f'{table.vendor}/{path.stem}')} as _dataset",
-        f"{_text(label)} as _file",
+        f"{literal(f'{table.vendor}/{path.stem}')} as _dataset",
+        f"{literal(label)} as _file",
         f"{error} as _row_error",
     ]
     return "select\n    " + ",\n    ".join(columns + marks) + f"\nfrom {reader}", rows
@@ -790,7 +791,7 @@ def _counts(
         counts.append(f"count({_given(name, type_)})")
         counts.append(f"count({_cast(name, type_, column)})" if _is_castable(type_, column) else "0")
     if reader.startswith("read_csv"):  # text that is not UTF-8 shows only when it is read
-        counts += [f"count({_name(name)})" for c, (name, _) in shown.items() if c not in asked]
+        counts += [f"count({identifier(name)})" for c, (name, _) in shown.items() if c not in asked]
     try:
         row = connection.execute(f"select {', '.join(['count(*)', *counts])} from {reader}").fetchall()[0]
     except duckdb.Error as error:
@@ -815,7 +816,7 @@ def _refuse_wrong_types(
             continue
         name, type_ = shown[column]
         example = connection.execute(
-            f"select {_name(name)}::varchar from {reader} where {_given(name, type_)} is not null limit 1"
+            f"select {identifier(name)}::varchar from {reader} where {_given(name, type_)} is not null limit 1"
         ).fetchall()[0][0]
         wrong.append(
             f"{label}: column '{column.name}' should be {WANTED[column.type]} and none of its {given} values is one "
@@ -840,14 +841,14 @@ def _check_market_files(
             continue
         connection.execute(statement)
         label = ", ".join(str(path.relative_to(market_dir)) for path in files[table])
-        blank = " or ".join(f"{_name(c.name)} is null" for c in table.columns if c.is_required)
+        blank = " or ".join(f"{identifier(c.name)} is null" for c in table.columns if c.is_required)
         bad = connection.execute(
             f"select count(*), any_value(coalesce(_row_error, 'an empty cell')) from {table.view} "
             f"where _row_error is not null or {blank}"
         ).fetchall()[0]
         if bad[0]:
             problems.append(f"{label}: {bad[0]} row(s) cannot be used (example: {bad[1]}). Correct or remove them.")
-        key = ", ".join(_name(column) for column in table.key)
+        key = ", ".join(identifier(column) for column in table.key)
         twice = connection.execute(
             f"select concat_ws(', ', {key}), count(*) from {table.view} group by {key} having count(*) > 1 order by 1"
         ).fetchall()
@@ -916,13 +917,13 @@ def _unreadable(label: str, error: duckdb.Error) -> MarketError:
 
 def _reader(path: Path) -> str:
     """The table function that reads one file; text columns stay text until they are cast."""
-    place = _text(glob.escape(str(path)))
+    place = literal(glob.escape(str(path)))
     if path.suffix.lower() == ".parquet":
         return f"read_parquet({place})"
     with path.open(encoding="utf-8", errors="replace") as file:
         header = file.readline()
     delimiter = _delimiter(header)
-    columns = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in _header(header, delimiter))
+    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in _header(header, delimiter))
     return (
         f"read_csv({place}, auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"', "
         f"columns={{{columns}}})"
@@ -966,7 +967,7 @@ def _can_fail(type_: str, column: Column) -> bool:
 
 def _given(name: str, type_: str) -> str:
     """The value where one is given: blank text is none."""
-    return f"nullif(trim({_name(name)}), '')" if type_ == "VARCHAR" else _name(name)
+    return f"nullif(trim({identifier(name)}), '')" if type_ == "VARCHAR" else identifier(name)
 
 
 def _cast(name: str, type_: str, column: Column) -> str:
@@ -1003,16 +1004,6 @@ def _wanted(type_: str, column: Column) -> str:
     """What a value of the physical type should have been."""
     is_moment = column.type == "DATE" and "TIME ZONE" in type_
     return WANTED[column.type] + (": from 11:00 UTC on it may be the next day's midnight" if is_moment else "")
-
-
-def _name(name: str) -> str:
-    """A quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    """A quoted literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _plain(text: str) -> str:

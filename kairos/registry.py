@@ -7,12 +7,9 @@ fit's test start, so that no past score changes. The fit's row, bytes and all, i
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import fcntl
 import getpass
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +95,7 @@ def promote(warehouse: Path, place: Path, alpha_name: str, version: int, why: st
         RegistryError: no such alpha or version, a gate does not let it pass, it already serves, or no reason was given.
         MarketError: no warehouse, or a locked one.
     """
-    with _locked(place):
+    with state.no_build(place), state.locked(place):
         own = versions(warehouse, alpha_name)
         row = _version(own, version)
         if row["gate_result"] != "passed":
@@ -116,7 +113,7 @@ def rollback(
 
     Arguments and errors as promote(); RegistryError also where nothing served before.
     """
-    with _locked(place):
+    with state.no_build(place), state.locked(place):
         own = versions(warehouse, alpha_name)
         if version is not None:
             row = _version(own, version)
@@ -232,12 +229,3 @@ def _rows(connection: duckdb.DuckDBPyConnection, sql: str, warehouse: Path) -> l
         return connection.sql(sql).to_arrow_table().to_pylist()
     except duckdb.Error as error:
         raise MarketError(f"{warehouse} has no table ml.ml_model_versions. Run make build first. ({error})") from error
-
-
-@contextlib.contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """One choice at a time: whoever comes second sees the first one's event."""
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "registry.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -17,15 +17,23 @@ Folders of append-only Parquet below the state, one file per load that brought s
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import glob
 import hashlib
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kairos import machine
 from kairos.errors import StateError
 from kairos.schemas import FITS, PROOFS, REGISTRY_EVENTS, TUNING_TRIALS
+from kairos.sql import literal
 
 _SQL_TYPES = {
     "string": "varchar",
@@ -56,6 +64,72 @@ FOLDERS = {
 }
 
 
+# Locks that builds of this process hold, by state.
+_HELD: dict[Path, IO] = {}
+# Seconds that a build waits for a command to be done with the state; another build takes longer.
+_PATIENCE = 10
+
+
+@contextlib.contextmanager
+def locked(state: Path) -> Iterator[None]:
+    """One command at a time reads the state and adds to it: whoever comes second sees what the first one added.
+
+    Raises StateError when the state cannot be written.
+    """
+    with _opened(state, "append.lock") as lock:
+        machine.lock(lock)
+        yield
+
+
+def begin(state: Path) -> None:
+    """Let the build of this process, and no other, add to the state until end() or the end of the process; clear away
+    what killed ones had begun to write.
+
+    Raises StateError when another build does, or when the state cannot be written.
+    """
+    place = state.resolve()
+    if place in _HELD:
+        return
+    lock = _opened(state, "build.lock")
+    until = time.monotonic() + _PATIENCE
+    while not machine.lock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if time.monotonic() > until:
+            lock.close()
+            raise StateError(
+                f"Another build is adding to the state {state}, and two at once would both say that they saw a row"
+                " first. Wait until it is done, or give this one a state of its own (KAIROS_STATE)."
+            )
+        time.sleep(0.2)
+    _HELD[place] = lock
+    with locked(state):
+        for draft in (*state.glob("*/tmp_*.parquet"), *state.glob("*/*.tmp")):
+            with contextlib.suppress(OSError):  # somebody else's: it is in nobody's way
+                draft.unlink()
+
+
+def end(state: Path) -> None:
+    """Let others add to the state."""
+    if lock := _HELD.pop(state.resolve(), None):
+        lock.close()
+
+
+@contextlib.contextmanager
+def no_build(state: Path) -> Iterator[None]:
+    """While it lasts no build adds to the state. Raises StateError when one does already."""
+    with _opened(state, "build.lock") as lock:
+        if not machine.lock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            raise StateError(f"A build is adding to the state {state}. Try again when it is done.")
+        yield
+
+
+def _opened(state: Path, name: str) -> IO:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        return machine.lock_file(state / name)
+    except OSError as error:
+        raise StateError(f"{state}: cannot be written ({error}). KAIROS_STATE names the folder.") from error
+
+
 def folder(state: Path, name: str) -> Path:
     """A folder of the state, made where it is not there yet."""
     place = state / name
@@ -78,11 +152,15 @@ def read(state: Path, name: str, schema: pa.Schema) -> pa.Table:
         try:
             tables.append(pq.read_table(file, columns=schema.names).cast(schema))
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise StateError(
-                f"{file}: {name} cannot be read ({error}). Restore the file from a backup, or move it away; its rows "
-                "are then no longer counted."
-            ) from error
+            raise _unreadable(file, name, error) from error
     return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _unreadable(file: Path, name: str, why: object) -> StateError:
+    return StateError(
+        f"{file}: {name} cannot be read ({why}). Restore the file from a backup, or move it away; its rows are then no"
+        " longer counted."
+    )
 
 
 def append(state: Path, name: str, rows: pa.Table) -> None:
@@ -104,20 +182,38 @@ def append(state: Path, name: str, rows: pa.Table) -> None:
 
 
 def statements(state: Path) -> list[str]:
-    """SQL that shows the folders as views raw.state__<folder>, empty where nothing was kept yet."""
+    """SQL that shows the folders as views raw.state__<folder>, empty where nothing was kept yet.
+
+    Raises StateError for a file that cannot be opened or lacks a column.
+    """
+    for name in FOLDERS:
+        for file in files(state, name):
+            try:
+                lacking = sorted({column for column, _ in _named(name)} - set(pq.read_schema(file).names))
+            except (OSError, pa.ArrowException) as error:
+                raise _unreadable(file, name, error) from error
+            if lacking:
+                raise _unreadable(file, name, f"it lacks {', '.join(lacking)}: another version of kairos wrote it")
     return [view(state, name) for name in FOLDERS]
+
+
+def _named(name: str) -> list[list[str]]:
+    """Columns of a folder with their types."""
+    return [column.strip().split(" ") for column in FOLDERS[name].split(",")]
 
 
 def view(state: Path, name: str) -> str:
     """SQL that shows a folder as view raw.state__<folder>, with the files that are there now."""
-    named = [column.strip().split(" ") for column in FOLDERS[name].split(",")]
+    named = _named(name)
     nothing = ", ".join(f"null::{type_} as {column}" for column, type_ in named)
     shown = ", ".join(f"{column}::{type_} as {column}" for column, type_ in named)
     select = f"select {nothing} where false"
     if there := files(state, name):
         # a pattern also finds what is added while the view stands; it cannot leave anything out
         is_all = len(there) == len(list((state / name).glob("*.parquet")))
-        paths = [state / name / "*.parquet"] if is_all else there
-        quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+        paths = (
+            [f"{glob.escape(str(state / name))}/*.parquet"] if is_all else [glob.escape(str(file)) for file in there]
+        )
+        quoted = ", ".join(map(literal, paths))
         select += f" union all select {shown} from read_parquet([{quoted}])"
     return f"create or replace view raw.state__{name} as {select}"

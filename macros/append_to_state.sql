@@ -7,7 +7,7 @@
         {%- set name = run_query("select md5(string_agg(loads::varchar, '' order by loads::varchar)) " ~ new).rows[0][0] -%}
         {%- if name -%}
             {%- set path = run_query("select kairos_state_folder('" ~ folder ~ "')").rows[0][0] -%}
-            {%- do run_query("copy (" ~ new ~ " order by all) to '" ~ path ~ "/" ~ name[:16] ~ ".parquet' (format parquet, compression zstd, use_tmp_file true)") -%}
+            {%- do run_query("copy (" ~ new ~ " order by all) to '" ~ path | replace("'", "''") ~ "/" ~ name[:16] ~ ".parquet' (format parquet, compression zstd, use_tmp_file true)") -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

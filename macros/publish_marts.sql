@@ -3,14 +3,10 @@
     they test the code and not the data. kairos/publish.py has the SQL and the reasons. -#}
 {% macro publish_marts(results) %}
     {% if execute and flags.WHICH == 'build' %}
-        {% set bad = results | selectattr('status', 'in', ['error', 'fail', 'skipped', 'runtime error']) | list %}
-        {% set args = invocation_args_dict %}
-        {% set left_out = args.get('exclude_resource_types', []) | reject('equalto', 'unit_test') | list %}
-        {% set partial = args.get('select') or args.get('exclude') or args.get('selector') or args.get('empty')
-            or args.get('sample') or args.get('resource_types') or left_out %}
-        {% if bad | length > 0 %}
-            {% do log("Not published: " ~ bad | length ~ " of " ~ results | length ~ " nodes did not pass. The last published marts stay as they were.", info=True) %}
-        {% elif partial or results | length == 0 %}
+        {% set bad = did_not_pass(results) %}
+        {% if bad %}
+            {% do log("Not published: " ~ bad ~ " of " ~ results | length ~ " nodes did not pass. The last published marts stay as they were.", info=True) %}
+        {% elif is_partial(results) %}
             {% do log("Not published: a selected build is a part. `dbt build` without selection publishes, and so does `kairos publish`.", info=True) %}
         {% else %}
             {% set marts = [] %}
@@ -22,3 +18,18 @@
         {% endif %}
     {% endif %}
 {% endmacro %}
+
+{#- How many nodes of a run did not pass. -#}
+{% macro did_not_pass(results) -%}
+    {{ return(results | selectattr('status', 'in', ['error', 'fail', 'skipped', 'runtime error']) | list | length) }}
+{%- endmacro %}
+
+{#- Whether a run of dbt build leaves out more than unit tests. -#}
+{% macro is_partial(results) -%}
+    {%- set args = invocation_args_dict -%}
+    {%- set left_out = args.get('exclude_resource_types', []) | reject('equalto', 'unit_test') | list -%}
+    {{ return(
+        args.get('select') or args.get('exclude') or args.get('selector') or args.get('empty') or args.get('sample')
+        or args.get('resource_types') or left_out or results | length == 0
+    ) }}
+{%- endmacro %}

@@ -32,8 +32,9 @@ from kairos.backtest.parameters import (
 from kairos.backtest.trials import append_trials, trial
 from kairos.backtest.walks import summarise, walk_strategies
 from kairos.errors import KairosError, MarketError, RuinError, SpecError
-from kairos.publish import locked_message
+from kairos.publish import locked_message, unfinished
 from kairos.settings import setting
+from kairos.sql import identifier, literal
 
 VIEWS = ("pf_alpha_scores", "pf_tape")
 BEFORE_THE_WALK = ("pf_rebalances", "pf_candidates", "pf_weights__*", "pf_target_weights", "pf_benchmarks")
@@ -81,8 +82,8 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
         raise MarketError(f"{warehouse}: there is no warehouse. Run make build first, or set KAIROS_DB.")
     connection = duckdb.connect()
     try:
-        connection.execute(f"""attach '{warehouse}' as "{warehouse.stem}" (read_only)""")
-        connection.execute(f'use "{warehouse.stem}"')
+        connection.execute(f"attach {literal(warehouse)} as {identifier(warehouse.stem)} (read_only)")
+        connection.execute(f"use {identifier(warehouse.stem)}")
     except duckdb.Error as error:
         raise MarketError(locked_message(warehouse, error)) from error
     return connection
@@ -90,7 +91,14 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
 
 @contextlib.contextmanager
 def finished(warehouse: Path) -> Iterator[None]:
-    """What a warehouse lacks because its build stopped before is a MarketError, with the cure."""
+    """What a warehouse lacks because its build stopped before is a MarketError, with the cure; and so is a warehouse
+    whose tables may be of two builds, for the same reason."""
+    with open_warehouse(warehouse) as connection:
+        if unfinished(connection):
+            raise MarketError(
+                f"The last build of {warehouse} was stopped or did not pass, so its tables may be of two builds. Run"
+                " make build until it passes."
+            )
     try:
         yield
     except duckdb.CatalogException as error:

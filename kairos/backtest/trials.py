@@ -48,12 +48,12 @@ def append_trials(state: Path, trials: list[dict[str, Any]]) -> int:
     Raises:
         StateError: the ledger cannot be read or written.
     """
-    known = set(read_trials(state)["trial_key"].to_pylist())
-    new = sorted(
-        {row["trial_key"]: row for row in trials if row["trial_key"] not in known}.values(),
-        key=lambda row: row["trial_key"],
-    )
-    if not new:
-        return 0
-    state_files.append(state, FOLDER, pa.Table.from_pylist(new, schema=TRIALS))
+    with state_files.locked(state):
+        known = set(read_trials(state)["trial_key"].to_pylist())
+        new = sorted(
+            {row["trial_key"]: row for row in trials if row["trial_key"] not in known}.values(),
+            key=lambda row: row["trial_key"],
+        )
+        if new:
+            state_files.append(state, FOLDER, pa.Table.from_pylist(new, schema=TRIALS))
     return len(new)

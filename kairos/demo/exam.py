@@ -19,6 +19,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
+from kairos.sql import literal
 from kairos.statistics import newey_west_error
 
 SPECS = {5: "ml_alpha_xgboost_5d_reg", 20: "ml_alpha_ridge_20d"}  # whose folds the reference learner uses
@@ -108,7 +109,7 @@ class Panel:
 
 def panel(connection: duckdb.DuckDBPyConnection, market: Path, horizon: int) -> Panel:
     """What the warehouse knows of every member and date, beside the truth of it."""
-    connection.execute(f"create or replace temp view truth as from '{market}/truth.parquet'")
+    connection.execute(f"create or replace temp view truth as from {literal(market / 'truth.parquet')}")
     kairos_23 = connection.execute(
         "select feature_name from seeds.feature_sets where feature_set = 'kairos_23'"
     ).fetchall()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pq
 
-from kairos import executor
+from kairos import executor, machine
 from kairos.demo import vendors
 from kairos.demo.world import World, world
 from kairos.errors import SpecError
@@ -73,19 +72,19 @@ def write_market(
         _refuse_strangers(out, _files_of(out))
     drawn = _world(securities, years, seed, signal)
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        written = scratch / "market"
-        parts = scratch / "groups"
-        parts.mkdir()
-        tasks = [Task(securities, years, seed, signal, k, parts) for k in range(len(drawn.chunks))]
-        _write(drawn, tasks, written, workers)
-        if out.exists():
-            _refuse_strangers(out, _files_of(out) - _files_of(written))
-            out.rename(scratch / "replaced")
-        written.rename(out)
-    finally:
-        _remove(scratch)
+    with machine.own_folder(out.parent, f".{out.name}.") as scratch:
+        try:
+            written = scratch / "market"
+            parts = scratch / "groups"
+            parts.mkdir()
+            tasks = [Task(securities, years, seed, signal, k, parts) for k in range(len(drawn.chunks))]
+            _write(drawn, tasks, written, workers)
+            if out.exists():
+                _refuse_strangers(out, _files_of(out) - _files_of(written))
+                out.rename(scratch / "replaced")
+            written.rename(out)
+        finally:
+            _remove(scratch)
     return out
 
 

@@ -21,6 +21,7 @@ Four attacks:
 from __future__ import annotations
 
 import datetime
+import glob
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from kairos.errors import ProofError
 from kairos.raw import SUFFIXES, TABLES, Table
 from kairos.sessions import closes
 from kairos.settings import setting, setting_number
+from kairos.sql import identifier, literal
 
 Rule = Callable[[datetime.date], tuple[str, dict[str, str]]]  # cut -> rows that stay, columns given another value
 
@@ -302,8 +304,8 @@ def _attacked(
             elif attack == "scrambled":
                 others = {c: _scrambled(c, types[c]) for c in _numbers(table, types)}
                 values = {
-                    c: f"case when is_kept then ({given.get(c, _quoted(c))})::{types[c]}"
-                    f" else {others.get(c, _quoted(c))} end"
+                    c: f"case when is_kept then ({given.get(c, identifier(c))})::{types[c]}"
+                    f" else {others.get(c, identifier(c))} end"
                     for c in (*given, *others)
                 }
                 sql = f"select * exclude (is_kept, place){_replace(values)} from judged order by place"
@@ -312,7 +314,7 @@ def _attacked(
             else:
                 return None
         form = "format parquet, compression zstd" if _is_parquet(path) else "format csv, header true"
-        con.execute(f"copy ({sql}) to {_text(target)} ({form})")
+        con.execute(f"copy ({sql}) to {literal(target)} ({form})")
         before, after = f"from {reader}", f"from {_reader(target)}"
         query = f"select greatest((select count(*) from ({before} except all {after})),"
         query += f" (select count(*) from ({after} except all {before})))"
@@ -355,11 +357,13 @@ def _resplit(
     if "closeunadj" in types:  # as traded: the last bar trades on the new basis
         values["closeunadj"] = f"""case when factor is not null and {_date("date")} >= day
             then (try_cast(closeunadj as double) / factor)::{types["closeunadj"]} else closeunadj end"""
-    columns = ", ".join(f"{values.get(column, 'rows.' + _quoted(column))} as {_quoted(column)}" for column in types)
+    columns = ", ".join(
+        f"{values.get(column, 'rows.' + identifier(column))} as {identifier(column)}" for column in types
+    )
     sql = (
         f"select {columns}"
         f" from (select *, row_number() over () as place from {reader}) as rows left join"
-        f" (select ticker as split_ticker, day, factor from splits {mine}) on rows.{_quoted(ticker)} = split_ticker"
+        f" (select ticker as split_ticker, day, factor from splits {mine}) on rows.{identifier(ticker)} = split_ticker"
     )
     new = {
         ("yahoo", "actions"): {"ticker": "ticker", "Date": "day", "Stock Splits": "factor", "Dividends": "0"},
@@ -367,7 +371,7 @@ def _resplit(
     }.get(place)
     if not new:
         return f"{sql} order by place"
-    added = ", ".join(f"{new.get(c, 'null')}::{types[c]} as {_quoted(c)}" for c in types)
+    added = ", ".join(f"{new.get(c, 'null')}::{types[c]} as {identifier(c)}" for c in types)
     return f"select * from ({sql} order by place) union all (select {added} from splits {mine} order by all)"
 
 
@@ -381,18 +385,16 @@ def _numbers(table: Table, types: dict[str, str]) -> list[str]:
 def _scrambled(column: str, type_: str) -> str:
     """SQL: another value of a number, between half and twice of it; what is no number stays."""
     group = "price" if column.lower() in PRICES else column
-    other = f"try_cast({_quoted(column)} as double) * pow(2, 2 * (hash(place, '{group}') / 18446744073709551615) - 1)"
-    return f"coalesce(({other})::{type_}, {_quoted(column)})"
+    other = (
+        f"try_cast({identifier(column)} as double) * pow(2, 2 * (hash(place, '{group}') / 18446744073709551615) - 1)"
+    )
+    return f"coalesce(({other})::{type_}, {identifier(column)})"
 
 
 def _replace(values: dict[str, str]) -> str:
     """SQL: the replace clause of a star."""
-    given = ", ".join(f"{value} as {_quoted(column)}" for column, value in values.items())
+    given = ", ".join(f"{value} as {identifier(column)}" for column, value in values.items())
     return f" replace ({given})" if given else ""
-
-
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
 
 
 def _is_parquet(path: Path) -> bool:
@@ -401,10 +403,5 @@ def _is_parquet(path: Path) -> bool:
 
 def _reader(path: Path) -> str:
     """SQL: the file as it is written; cells of a CSV are text."""
-    file = _text(path)
+    file = literal(glob.escape(str(path)))
     return f"read_parquet({file})" if _is_parquet(path) else f"read_csv({file}, all_varchar = true)"
-
-
-def _text(path: Path) -> str:
-    """SQL: a path as a literal."""
-    return "'" + str(path).replace("'", "''") + "'"

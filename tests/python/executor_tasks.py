@@ -58,3 +58,9 @@ def started(task):
     (Path(folder) / str(number)).touch()
     time.sleep(0.2)
     return number
+
+
+def says_who_and_waits(folder):
+    """Leaves a file called after its process and is busy for longer than any test."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def test_a_failure_leaves_the_old_market_and_no_scraps(tmp_path, monkeypatch):
             write_market(market, 12, 1)
     assert digests(market) == before
     assert [p.name for p in tmp_path.iterdir()] == ["market"]
+    (tmp_path / ".market.of_a_killed_run/groups").mkdir(parents=True)
+    os.utime(tmp_path / ".market.of_a_killed_run", (0, 0))
     assert digests(write_market(market, 12, 1)) != before
     assert [p.name for p in tmp_path.iterdir()] == ["market"]
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from executor_tasks import (
@@ -19,7 +23,7 @@ from executor_tasks import (
     waits_and_kills,
 )
 
-from kairos import executor
+from kairos import executor, machine
 from kairos.errors import ExecutorError
 from kairos.executor import run
 
@@ -107,6 +111,55 @@ def test_a_task_that_kills_its_worker_again_is_named_when_all_others_are_done():
     with pytest.raises(ExecutorError, match=killer):
         done.extend(position for position, _ in run(killed_always, tasks, 2))
     assert sorted(done) == [0, 1, 3, 4, 5]
+
+
+KILLED = """
+import sys
+import executor_tasks
+from kairos import executor
+with executor.shared_folder() as folder:
+    print(folder, flush=True)
+    list(executor.run(executor_tasks.says_who_and_waits, [sys.argv[1]] * 2, 2))
+"""
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and not only waits for somebody to hear that it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_killed_process_leaves_no_worker_and_no_panel(tmp_path, monkeypatch):
+    """Its workers end by themselves, in the middle of a task; its folder goes with the next one's, and no other."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    paths = os.pathsep.join([str(machine.root()), str(Path(__file__).parent)])
+    (tmp_path / "who").mkdir()
+    environment = os.environ | {"PYTHONPATH": paths, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "who")]
+    killed = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    left = Path(killed.stdout.readline().strip())
+    until = time.monotonic() + 60
+    while len(workers := [int(file.name) for file in (tmp_path / "who").iterdir()]) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    try:
+        while any(_runs(pid) for pid in workers):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+    finally:
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    with executor.shared_folder() as held:
+        assert left.exists(), "it is as young as one that is being made"
+        for folder in (left, held):
+            os.utime(folder, (0, 0))
+        with executor.shared_folder():
+            assert not left.exists() and Path(held).exists()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import datetime
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from kairos import machine
-from kairos.errors import PublishError
-from kairos.publish import DATABASE, KEEP, declared_marts, publish, refuse_what_failed
+from kairos import machine, state
+from kairos.backtest.adhoc import finished, open_warehouse
+from kairos.cli import main
+from kairos.errors import MarketError, PublishError
+from kairos.publish import DATABASE, KEEP, declared_marts, publish
+from kairos.schemas import TUNING_TRIALS
 
 ROWS = 20_000
 
@@ -99,6 +105,70 @@ def test_publish_keeps_three_versions_and_all_marts(tmp_path):
     assert {p.stem for p in newest.glob("*.parquet")} == tables
 
 
+KILLED = """
+import os, pathlib, signal, sys
+from kairos import publish
+def fill(connection, version, marts):
+    (version / "kairos_marts.duckdb").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+publish.fill = fill
+publish.publish(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+"""
+
+
+def test_publications_that_were_killed_leave_no_version_and_take_the_place_of_none(tmp_path):
+    """The versions kept for readers are whole; the next publication clears away what the killed ones left."""
+    warehouse, published = tmp_path / "w.duckdb", tmp_path / "published"
+    _warehouse(warehouse, 0)
+    whole = [publish(warehouse, published) for _ in range(2)]
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", KILLED, str(warehouse), str(published)], cwd=machine.root())
+        assert done.returncode == -signal.SIGKILL
+    assert sorted(published.glob("v_*")) == whole
+    (published / ".draft_current").symlink_to("nowhere")
+    whole.append(publish(warehouse, published))
+    assert sorted(path.name for path in published.iterdir()) == [".lock", "current", *(path.name for path in whole)]
+
+
+def test_a_clock_set_back_costs_no_reader_its_version(tmp_path, monkeypatch):
+    """The version that was current until now stays, whatever the names of others say."""
+
+    class Clock(datetime.datetime):
+        hours = iter((9, 8, 7, 2, 3))
+
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.datetime(2024, 1, 5, next(cls.hours), tzinfo=zone)
+
+    monkeypatch.setattr("kairos.publish.datetime.datetime", Clock)
+    warehouse, published = tmp_path / "w.duckdb", tmp_path / "published"
+    _warehouse(warehouse, 0)
+    versions = [publish(warehouse, published) for _ in range(5)]
+    assert all(version.exists() for version in versions[-2:])
+    assert (published / "current").resolve() == versions[-1].resolve()
+    assert len(list(published.glob("v_*"))) == KEEP
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path):
+    _warehouse(tmp_path / "w.duckdb", 0)
+    (tmp_path / "published").write_text("a file")
+    with pytest.raises(PublishError, match=r"published cannot be written.*KAIROS_PUBLISHED"):
+        publish(tmp_path / "w.duckdb", tmp_path / "published")
+
+
+def test_a_terminal_that_lacks_a_sign_stops_no_command(tmp_path, monkeypatch):
+    """A green build ended in a traceback where the locale has no frames for its headline tables."""
+    (tmp_path / "models/marts").mkdir(parents=True)
+    _warehouse(tmp_path / "w.duckdb", 0)
+    for name, place in {"ROOT": ".", "DB": "w.duckdb", "PUBLISHED": "ünïcode"}.items():
+        monkeypatch.setenv(f"KAIROS_{name}", str(tmp_path / place))
+    (tmp_path / "dbt_project.yml").write_text("vars: {}")
+    terminal = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(terminal, encoding="ascii", write_through=True))
+    assert main(["publish"]) == 0
+    assert terminal.getvalue().count(b"?n?code") == 2
+
+
 def test_published_file_has_the_storage_version_of_duckdb_1_2(tmp_path):
     """DuckDB writes its storage version at byte 12 of the header; 65 is what 1.2 writes, a later one it refuses."""
     _warehouse(tmp_path / "w.duckdb", 0)
@@ -123,6 +193,26 @@ def test_publish_refuses_a_missing_and_a_locked_warehouse(tmp_path):
     assert not (published / "current").exists()
 
 
+def test_a_folder_may_be_called_what_it_likes(tmp_path):
+    """Quotes, brackets that DuckDB would take for a pattern, and letters beyond ASCII."""
+    folder = tmp_path / 'it\'s [an] "ünusual" * place'
+    folder.mkdir()
+    _warehouse(folder / "w.duckdb", 3)
+    newest = publish(folder / "w.duckdb", folder / "published")
+    with duckdb.connect(str(newest / DATABASE), read_only=True) as connection:
+        assert connection.sql("select distinct version from marts.fct_a").fetchall() == [(3,)]
+    with open_warehouse(folder / "w.duckdb") as connection:
+        assert connection.sql("select n from marts.v_a").fetchall() == [(ROWS,)]
+    rows = pa.table({"study_id": ["s"], **{name: [None] for name in TUNING_TRIALS.names[1:]}}).cast(TUNING_TRIALS)
+    state.append(folder / "state", "ml_trials", rows)
+    with duckdb.connect() as connection:
+        connection.execute("create schema raw")
+        for _ in range(2):  # by a pattern, and file by file beside what a killed build had begun
+            connection.execute(state.view(folder / "state", "ml_trials"))
+            assert connection.sql("select study_id from raw.state__ml_trials").fetchall() == [("s",)]
+            (folder / "state/ml_trials/tmp_0123.parquet").touch()
+
+
 def test_publish_without_marts_leaves_the_last_version(tmp_path):
     """A warehouse without marts is an error and the current link stays."""
     warehouse, published = tmp_path / "w.duckdb", tmp_path / "published"
@@ -136,7 +226,7 @@ def test_publish_without_marts_leaves_the_last_version(tmp_path):
 
 
 def test_a_version_is_all_marts_of_one_build(tmp_path):
-    """A warehouse without one of the project's marts, and one whose last build failed, are not published."""
+    """A warehouse without one of the project's marts is not published."""
     warehouse, published, marts = tmp_path / "w.duckdb", tmp_path / "published", tmp_path / "models/marts/more"
     _warehouse(warehouse, 0)
     marts.mkdir(parents=True)
@@ -148,18 +238,6 @@ def test_a_version_is_all_marts_of_one_build(tmp_path):
     (marts / "fct_late.sql").unlink()
     publish(warehouse, published, declared_marts(tmp_path))
 
-    refuse_what_failed(tmp_path)  # nothing is known of the last build
-    results = [{"unique_id": "model.kairos.fct_a", "status": "success"}]
-    for which, more, is_refused in [
-        ("build", [], False),
-        ("build", [{"unique_id": "test.kairos.t", "status": "warn"}], False),
-        ("build", [{"unique_id": "model.kairos.fct_b", "status": "skipped"}], True),
-        ("show", [{"unique_id": "model.kairos.fct_b", "status": "error"}], False),
-    ]:
-        (tmp_path / "run_results.json").write_text(json.dumps({"results": results + more, "args": {"which": which}}))
-        with pytest.raises(PublishError, match=r"1 of 2 .*fct_b") if is_refused else contextlib.nullcontext():
-            refuse_what_failed(tmp_path)
-
 
 PROJECT = {
     "dbt_project.yml": """
@@ -167,7 +245,8 @@ name: kairos
 version: '1.0'
 profile: small
 models: {+schema: marts, +access: public, +materialized: table}
-on-run-end: ["{{ publish_marts(results) }}", "{{ report_failed_tests(results) }}"]
+on-run-start: ["{{ build_begins() }}"]
+on-run-end: ["{{ build_ends(results) }}", "{{ publish_marts(results) }}", "{{ report_failed_tests(results) }}"]
 """,
     "profiles.yml": """
 small:
@@ -196,7 +275,13 @@ def small(tmp_path, monkeypatch):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     (project / "macros").mkdir()
-    for macro in ("publish_marts.sql", "report_failed_tests.sql", "models_built.sql", "generate_schema_name.sql"):
+    for macro in (
+        "publish_marts.sql",
+        "build_underway.sql",
+        "report_failed_tests.sql",
+        "models_built.sql",
+        "generate_schema_name.sql",
+    ):
         shutil.copy(machine.root() / "macros" / macro, project / "macros")
     places = (tmp_path / "market", tmp_path / "w.duckdb", tmp_path / "state", tmp_path / "published")
     for name, value in machine.environment(project, *places, 2).items():
@@ -239,6 +324,30 @@ def test_a_mart_that_cannot_be_copied_is_named_and_leaves_nothing(small, capfd, 
     assert build("--exclude-resource-type", "unit_test") == (False, versions)
     assert "Mart fct_b cannot be copied; the last version stays" in capfd.readouterr().out
     assert (tmp_path / "published/current").resolve().name == versions[0]
+
+
+def test_what_a_build_that_stopped_has_left_is_neither_published_nor_traded(small, tmp_path):
+    """Half of its tables are of another build, whatever a part built afterwards says; a whole build ends that."""
+    project, build = small
+    assert build("--exclude-resource-type", "unit_test")[0]
+    (project / "models/fct_b.sql").write_text("select no_such_column from {{ ref('fct_a') }}")
+    assert not build()[0]
+    (project / "models/fct_b.sql").write_text(PROJECT["models/fct_b.sql"])
+    for options in ((), ("--select", "fct_a")):
+        if options:
+            assert build(*options)[0]
+        with pytest.raises(PublishError, match=r"was stopped or did not pass.*Build until it passes"):
+            publish(tmp_path / "w.duckdb", tmp_path / "published")
+        with (
+            pytest.raises(MarketError, match=r"was stopped or did not pass.*make build"),
+            finished(tmp_path / "w.duckdb"),
+        ):
+            pass
+    assert len(build()[1]) == 2
+    assert build("--select", "fct_a")[0]
+    publish(tmp_path / "w.duckdb", tmp_path / "published")
+    with finished(tmp_path / "w.duckdb"):
+        pass
 
 
 def test_a_failing_unit_test_keeps_the_marts_from_being_published(small, capfd):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
@@ -129,6 +130,32 @@ def test_a_warehouse_that_cannot_be_opened_is_a_sentence_with_the_cure(tmp_path)
         publish.check_warehouse(tmp_path / "file/kairos.duckdb")
     with pytest.raises(SettingError, match="cannot be opened"):
         publish.check_warehouse(tmp_path / "file")
+
+
+def test_a_link_to_a_warehouse_of_another_name_is_refused(tmp_path):
+    """dbt took its database for kairos, DuckDB for big: no model could be made."""
+    (tmp_path / "kairos.duckdb").symlink_to(tmp_path / "big.duckdb")
+    with pytest.raises(SettingError, match=r"is a link to .*Set KAIROS_DB to .*big\.duckdb"):
+        publish.check_warehouse(tmp_path / "kairos.duckdb")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "same.duckdb").symlink_to(tmp_path / "disk/same.duckdb")
+    publish.check_warehouse(tmp_path / "same.duckdb")
+    assert (tmp_path / "disk/same.duckdb").exists()
+
+
+@pytest.mark.parametrize("said", ["Permission denied", "Read-only file system", "No space left on device"])
+def test_a_warehouse_nobody_may_write_is_not_called_damaged(said):
+    """Who follows the advice about a damaged one moves a sound one away."""
+    message = publish.locked_message(Path("w.duckdb"), OSError(f'Cannot open file "w.duckdb": {said}'))
+    assert "KAIROS_DB" in message and "damaged" not in message
+
+
+@pytest.mark.parametrize("name", ["marts", "ml", "memory", "temp", "main", "it's", 'a"b', "kairos.v2"])
+def test_a_warehouse_whose_name_says_something_else_to_duckdb_is_refused(name, tmp_path):
+    """marts.marts was ambiguous after half a build, and of kairos.v2.duckdb DuckDB calls the database kairos."""
+    with pytest.raises(SettingError, match=rf"cannot be called {re.escape(name)}\.duckdb.*such as .*kairos\.duckdb"):
+        publish.check_warehouse(tmp_path / f"{name}.duckdb")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
