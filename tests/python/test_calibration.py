@@ -99,6 +99,13 @@ def test_json_keeps_every_bit_and_rows_stand_alone(method):
         np.testing.assert_array_equal(calibration.apply(maps, said[:stop].copy()), whole[:stop])
 
 
+def test_a_row_of_which_no_map_sees_anything_gives_each_class_a_third():
+    """Isotonic maps begin at 0 where no row below a corner was of the class: all three may."""
+    maps = [{"x": [0.5, 0.9], "y": [0.0, 0.8]}] * 3
+    got = calibration.apply(maps, np.array([[0.3, 0.3, 0.4], [0.7, 0.2, 0.1], [0.6, 0.7, 0.1]]))
+    np.testing.assert_allclose(got, [[1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [1 / 3, 2 / 3, 0]], rtol=1e-12)
+
+
 def test_what_cannot_be_calibrated_is_refused():
     p, y = np.array([0.2, 0.8]), np.array([0.0, 1.0])
     with pytest.raises(SpecError, match="calibration 'beta' of task 'classification'; it is one of platt, isotonic"):
