@@ -25,8 +25,8 @@ def add_months(year: int, month: int, months: int) -> tuple[int, int]:
 
 
 def make_market(rng: np.random.Generator, first: int, last: int, names: int, horizon: int, lag: int) -> pd.DataFrame:
-    """Members from session `first` to `last` with a 5-session style label; some never settle, some settle late or, as events do,
-    early."""
+    """Members from session `first` to `last` with a 5-session style label; some never settle, some settle late or, as
+    events do, early."""
     rows = []
     for session in range(first, last + 1):
         for security in range(names):
