@@ -151,6 +151,21 @@ def test_weights_are_those_of_the_evidence_that_had_matured(warehouse, ensemble)
         assert dict(zip(group["member"], group["weight"], strict=True)) == pytest.approx(expected, abs=1e-12)
 
 
+def test_the_evidence_beside_the_weights_is_that_of_pandas(warehouse):
+    """t is that of a plain mean of as many dates as do not overlap: every horizon_days-th one."""
+    rows = warehouse.sql("from ml_ensemble_weights where dates > 1").df()
+    horizon = SPECS.set_index("alpha_name")["horizon_days"]
+    for row in rows.itertuples():
+        known = evidence(row.effective_date.date(), row.regime).loc[row.member]
+        apart = known["count"] / horizon[row.member]
+        assert (row.dates, row.rank_ic) == (known["count"], pytest.approx(known["mean"], rel=1e-9))
+        assert row.rank_ic_t == pytest.approx(known["mean"] / (known["std"] / np.sqrt(apart)), rel=1e-7)
+    assert set(rows["member"]) == set(MEMBERS) and rows["regime"].nunique() > 4
+    matured = make_quality().groupby("alpha_name")["matured_date"].apply(lambda s: s[s < STARTS[1]].max())
+    any_regime = rows[rows["regime"] == "any"]
+    assert (any_regime["last_matured_date"].dt.date == matured.reindex(any_regime["member"]).to_numpy()).all()
+
+
 def test_the_methods_differ_where_they_should(warehouse):
     """Nothing is known at the first start; at the second c is upside down, and a is the expert of uptrends only."""
     second = warehouse.sql(f"from ml_ensemble_weights where effective_date = '{STARTS[1]}'").df()
