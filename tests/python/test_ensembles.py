@@ -161,6 +161,7 @@ def test_the_evidence_beside_the_weights_is_that_of_pandas(warehouse):
         assert (row.dates, row.rank_ic) == (known["count"], pytest.approx(known["mean"], rel=1e-9))
         assert row.rank_ic_t == pytest.approx(known["mean"] / (known["std"] / np.sqrt(apart)), rel=1e-7)
     assert set(rows["member"]) == set(MEMBERS) and rows["regime"].nunique() > 4
+    assert set(rows["ensemble_name"]) == {"by_ic", "expert", "signed"}, "weights that are not learned have no evidence"
     matured = make_quality().groupby("alpha_name")["matured_date"].apply(lambda s: s[s < STARTS[1]].max())
     any_regime = rows[rows["regime"] == "any"]
     assert (any_regime["last_matured_date"].dt.date == matured.reindex(any_regime["member"]).to_numpy()).all()
@@ -225,6 +226,26 @@ def test_an_ensemble_without_enough_active_members_says_nothing(warehouse):
     assert alphas["dead"].isna().all()
     assert (spoken["half"].notna() == spoken["alpha_v8"].notna()).all()
     assert (spoken["mean"].notna() == spoken[MEMBERS].notna().all(axis=1)).all()
+
+
+def test_alphas_side_by_side_have_a_row_for_each_name_that_any_speaks_of():
+    """alpha_v8 speaks before the first fit; a name that it says nothing of, and no alpha either, has no row."""
+    connection = duckdb.connect()
+    first, second = CALENDAR[:2]
+    for name, columns, rows in (
+        ("ml_predictions", "alpha_name varchar, score double", [(second, 1, "a", 0.1), (second, 1, "b", 0.2)]),
+        ("ml_bundle_scores", "bundle_name varchar, mf_score double", [(first, 1, "v8", 0.5), (first, 2, "v8", None)]),
+    ):
+        connection.execute(f"create table {name} (as_of_date date, security_id bigint, {columns})")
+        connection.executemany(f"insert into {name} values (?, ?, ?, ?)", rows)
+    connection.execute(f"insert into ml_predictions values ('{second}', 2, 'b', 0.3)")
+    connection.execute(f"insert into ml_bundle_scores values ('{second}', 2, 'v8', 0.7), ('{second}', 3, 'v9', 9)")
+    sql_model.run(connection, "ml/ml_alphas__learned", active_alphas=["a", "b"])
+    assert connection.sql("select * exclude (alpha_v8), alpha_v8 from ml_alphas__learned").fetchall() == [
+        (first, 1, None, None, 0.5),
+        (second, 1, 0.1, 0.2, None),
+        (second, 2, None, 0.3, 0.7),
+    ]
 
 
 def test_percentile_ranks_are_those_of_scipy_with_ties_and_names_alone():

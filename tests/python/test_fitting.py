@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_training_rows_are_thinned_labelled_and_settled(market, folds):
     assert fit["effective_date"] == market["days"][150]
 
 
+def test_alphas_of_a_family_have_rows_windows_and_parameters_of_their_own(market):
+    """One on every fifth session of all the past, one on every second session from the 51st on, which is itself in."""
+    days = market["days"]
+    specs = [
+        synthetic.spec("a_fifth", "ridge", "regression"),
+        synthetic.spec("b_second", "ridge", "regression", train_every_sessions=2),
+    ]
+    folds = [synthetic.fold("b_second", days, 150, window_start_date=days[50]), synthetic.fold("a_fifth", days, 150)]
+    params = [
+        {"alpha_name": name, "param": "alpha", "value": value}
+        for name, value in (("a_fifth", "10"), ("b_second", "20"))
+    ]
+    made = synthetic.relations(market, specs, folds, params)
+    fits = fit_folds("ridge", **{name: made[name] for name in NAMES}).to_pylist()
+    assert [fit["alpha_name"] for fit in fits] == ["a_fifth", "b_second"]
+    assert [fit["n_train_rows"] for fit in fits] == [len(range(0, 144, 5)) * 12, len(range(50, 144, 2)) * 12]
+    assert [fit["train_end_date"] for fit in fits] == [days[140], days[142]]
+    assert [json.loads(fit["params"])["alpha"] for fit in fits] == [10, 20]
+
+
 def test_a_label_settled_late_is_not_learned_from(market, folds):
     """One label of an otherwise good date ends on the test start itself, another the day before."""
     labels = market["labels"].to_pandas()
@@ -104,6 +125,15 @@ def test_a_label_settled_late_is_not_learned_from(market, folds):
     changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
     before, after = fits_of("ridge", market, folds)[0], fits_of("ridge", changed, folds)[0]
     assert after["n_train_rows"] == before["n_train_rows"] - 1
+
+
+def test_a_label_settled_early_is_purged_by_its_schedule(market):
+    """The row of session 145 is due on the test start: that an event of it was over sooner does not save it."""
+    labels = market["labels"].to_pandas()
+    labels.loc[labels["as_of_date"] == market["days"][145], "label_end_date_5d"] = market["days"][147]
+    changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
+    fit = fits_of("ridge", changed, [synthetic.fold("an_alpha", market["days"], 151)])[0]
+    assert fit["train_end_date"] == market["days"][140]
 
 
 def test_null_labels_are_dropped_never_class_zero(market, folds):

@@ -144,7 +144,8 @@ def built(tmp_path) -> Warehouse:
 
 
 def test_gates_count_only_what_had_matured_and_equal_scipy(built):
-    starts = (*STARTS, STARTS[0] + 8)  # the last with a single date to go by, which has no t
+    # two more with a single date to go by, which has no t: on the later one's own day another matures
+    starts = (*STARTS, STARTS[0] + 8, STARTS[0] + 11)
     built.build(starts=starts)
     quality = rank_ics().reset_index(drop=True)
     position = {day: k for k, day in enumerate(CALENDAR)}
