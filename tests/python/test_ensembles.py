@@ -228,6 +228,25 @@ def test_an_ensemble_without_enough_active_members_says_nothing(warehouse):
     assert (spoken["mean"].notna() == spoken[MEMBERS].notna().all(axis=1)).all()
 
 
+def test_weights_of_a_day_on_which_no_alpha_speaks_are_of_no_other_day():
+    """a and b say the opposite; the day between is the last of the rows of weights, and would turn them round."""
+    connection = duckdb.connect()
+    days = CALENDAR[:3]
+    connection.execute("create table alphas (as_of_date date, security_id bigint, a double, b double, alpha_v8 double)")
+    rows = [(day, name, name, -name, None) for day in (days[0], days[2]) for name in range(3)]
+    connection.executemany("insert into alphas values (?, ?, ?, ?, ?)", rows)
+    connection.execute(
+        "create table weights (as_of_date date, ensemble_name varchar, member varchar, weight double,"
+        " needed_share double)"
+    )
+    for day, member in ((days[0], "a"), (days[2], "a"), (days[1], "b")):
+        for name in "ab":
+            connection.execute("insert into weights values (?, 'e', ?, ?, 1)", [day, name, float(name == member)])
+    lists = {"active_alphas": ["a", "b"], "ensembles": ["e"], "blends": [], "blended": []}
+    got = combine(connection.table("alphas"), connection.table("weights"), lists)
+    assert got["e"].to_pylist() == [0, 0.5, 1, 0, 0.5, 1]
+
+
 def test_alphas_side_by_side_have_a_row_for_each_name_that_any_speaks_of():
     """alpha_v8 speaks before the first fit; a name that it says nothing of, and no alpha either, has no row."""
     connection = duckdb.connect()

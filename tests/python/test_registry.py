@@ -144,8 +144,8 @@ def built(tmp_path) -> Warehouse:
 
 
 def test_gates_count_only_what_had_matured_and_equal_scipy(built):
-    # two more with a single date to go by, which has no t: on the later one's own day another matures
-    starts = (*STARTS, STARTS[0] + 8, STARTS[0] + 11)
+    # two more with a single date to go by, which has no t (on the own day of the second another matures), one with two
+    starts = (*STARTS, STARTS[0] + 8, STARTS[0] + 11, STARTS[0] + 12)
     built.build(starts=starts)
     quality = rank_ics().reset_index(drop=True)
     position = {day: k for k, day in enumerate(CALENDAR)}
