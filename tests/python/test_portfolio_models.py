@@ -43,7 +43,10 @@ def test_benchmarks_are_of_the_members_of_the_day_before_and_of_the_last_spy_the
             "int_returns": (f"{keys}, r double", values),
             "int_market_series": (
                 "as_of_date date, series varchar, value double",
-                [*((day, "SPY", value) for day, value in spy.items()), *((day, "VIX", 20.0) for day in DAYS)],
+                [
+                    *((day, "SPY", value) for day, value in spy.items()),
+                    *((day, name, 20.0) for day in DAYS for name in ("VIX", "XLK")),
+                ],
             ),
         },
     )
