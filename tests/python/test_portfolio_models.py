@@ -219,3 +219,90 @@ def test_rows_of_a_walk_are_told_under_their_own_names():
     trade = columns["trades"] | {"decided_date": pd.Timestamp(DAYS[0])}
     assert fill == {"fill_date": day, "strategy": "s"} | trade
     assert order == {"decided_date": day, "strategy": "s"} | columns["orders"]
+
+
+def test_candidates_are_members_with_a_score_enough_volume_and_some_volatility():
+    """A name for each way not to be eligible, ties, a sector nobody knows, a second strategy with other columns."""
+    names = {  # score, adv_20, adv_60, vol_21, vol_63, is member, sector
+        1: (0.9, 100.0, 1.0, 0.2, 0.3, True, "Energy"),  # just enough volume
+        2: (0.9, 99.0, 1.0, 0.2, 0.3, True, "Energy"),
+        3: (0.9, 500.0, 1.0, 0.0, 0.3, True, "Energy"),
+        4: (0.9, 500.0, 1.0, None, 0.3, True, "Energy"),
+        5: (0.9, 500.0, 1.0, 0.2, 0.3, False, "Energy"),
+        6: (0.7, 500.0, 1.0, 0.4, 0.3, True, None),
+        7: (0.9, 500.0, 60.0, 0.2, 0.3, True, "Energy"),
+        8: (0.1, 500.0, 1.0, 0.2, 0.3, True, "Energy"),
+        9: (None, 500.0, 1.0, 0.2, 0.3, True, "Energy"),
+    }
+    strategies = [("s", "a", 3, 100.0, "vol_21", "adv_20"), ("t", "a", 3, 50.0, "vol_63", "adv_60")]
+    key = "as_of_date date, security_id bigint"
+    day, other = DAYS[:2]
+    got = made(
+        "pf_candidates",
+        {
+            "strategies": (
+                "strategy varchar, alpha_name varchar, top_n integer, min_adv_usd double, vol_column varchar,"
+                " adv_column varchar",
+                strategies,
+            ),
+            "pf_rebalances": (
+                "as_of_date date, strategy varchar, decided_at timestamp",
+                [(day, name, dt.datetime(2020, 1, 2, 21)) for name in ("s", "t")],
+            ),
+            "pf_alpha_scores": (
+                f"alpha_name varchar, {key}, score double",
+                [("a", d, n, told[0]) for d in (day, other) for n, told in names.items() if told[0] is not None],
+            ),
+            "int_universe": (
+                f"{key}, is_member boolean, sector varchar",
+                [(d, n, *told[5:]) for d in (day, other) for n, told in names.items()],
+            ),
+            "features": (
+                f"{key}, adv_20 double, adv_60 double, vol_21 double, vol_63 double, roe double",
+                [(d, n, *told[1:5], 0.1) for d in (day, other) for n, told in names.items()],
+            ),
+        },
+    )
+    rows = [(row[0], row[1], row[2], *row[4:]) for row in got]
+    assert rows == [
+        (day, "s", 1, 0.9, 1, "Energy", 0.2, 4, 3),
+        (day, "s", 6, 0.7, 3, "Unknown", 0.4, 4, 1),
+        (day, "s", 7, 0.9, 2, "Energy", 0.2, 4, 3),
+        (day, "t", 7, 0.9, 1, "Energy", 0.3, 1, 1),
+    ]
+
+
+def test_decisions_begin_with_the_first_score_and_end_with_the_market():
+    """On every second session, the even ones or the odd ones; a strategy that is switched off decides nothing."""
+    sessions = [(day, i, dt.datetime(day.year, day.month, day.day, 21)) for i, day in enumerate(DAYS, start=10)]
+    strategies = [
+        ("even", "a", 2, 0, True),
+        ("odd", "b", 2, 1, True),
+        ("off", "a", 2, 0, False),
+        ("new", "c", 1, 0, True),
+    ]
+    key = "as_of_date date, security_id bigint"
+    got = made(
+        "pf_rebalances",
+        {
+            "strategies": (
+                "strategy varchar, alpha_name varchar, rebalance_every integer, rebalance_offset integer,"
+                " is_active boolean",
+                strategies,
+            ),
+            "int_sessions": (
+                "session_date date, session_index integer, closes_at timestamp, next_session_date date",
+                [(*row, following) for row, following in zip(sessions, [*DAYS[1:], None], strict=True)],
+            ),
+            "int_prices": (key, [(day, 1) for day in DAYS[:5]]),
+            "pf_alpha_scores": (
+                f"alpha_name varchar, {key}",
+                [("a", DAYS[2], 1), ("a", DAYS[3], 1), ("b", DAYS[0], 1)],
+            ),
+        },
+    )
+    closes = {day: close for day, _, close in sessions}
+    assert got == [
+        (DAYS[i], strategy, closes[DAYS[i]], DAYS[i + 1], 10 + i)
+        for i, strategy in ((1, "odd"), (2, "even"), (3, "odd"), (4, "even"))
+    ]
