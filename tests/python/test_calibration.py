@@ -167,11 +167,13 @@ def test_the_slice_is_later_disjoint_and_purged(market):
 
 def test_what_is_settled_when_the_slice_has_begun_is_neither_learned_from_nor_calibrated_on(market):
     """One label of a base date is settled on the slice's first session, one of the slice on the test start, and one of
-    each a session sooner."""
+    each a session sooner. One that was due in the slice is settled before it, as those of events are: out all the same.
+    """
     labels = market["labels"].to_pandas()
     for session, ends in ((100, SLICE), (210, START)):
         for place in (0, 1):
             labels.loc[session * 40 + place, "label_end_date_5d"] = market["days"][ends - place]
+    labels.loc[195 * 40, "label_end_date_5d"] = market["days"][SLICE - 2]
     changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
     before, after = fitted(market), fitted(changed)
     assert after["n_train_rows"] == before["n_train_rows"] - 1

@@ -527,5 +527,6 @@ def test_configurations_are_counted_once_whatever_the_samples_they_ran_on(tmp_pa
         for table in (days, days.take([3, 1, 5, 0, 2, 4]))
     )
     assert ordered["n_trials"] == 2
+    assert len(read_trials(tmp_path)) == 4  # of the two, one ran on three samples
     assert shuffled == ordered
     assert (ordered["start_date"], ordered["end_date"]) == (sessions(6)[0], sessions(6)[-1])
