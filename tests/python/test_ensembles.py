@@ -25,7 +25,7 @@ SPECS = pd.DataFrame(
 )
 SEED = [
     ("mean", "fixed", 1.0, 0, {"a": 2, "b": 1, "c": 1}),
-    ("by_ic", "ic_weighted", 0.5, 10, {"a": 1, "b": 1, "c": 1, "off": 1}),
+    ("by_ic", "ic_weighted", 0.5, 10, {"a": 2, "b": 1, "c": 1, "off": 1}),
     ("expert", "regime_expert", 0.5, 5, {"a": 1, "b": 1, "c": 1}),
     ("signed", "signed", 0.5, 10, {"a": 1, "b": 1, "c": 1}),
     ("half", "fixed", 0.5, 0, {"a": 1, "off": 1, "alpha_v8": 2}),

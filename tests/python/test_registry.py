@@ -23,7 +23,7 @@ STARTS = (150, 250, 350)
 HORIZON = 5
 LAST = 389
 ALPHAS = ("good", "noise")
-GATES = [("rows", "train_rows", 500, "few rows"), ("dates", "independent_dates", 15, "few dates")]
+GATES = [("rows", "train_rows", 900, "few rows"), ("dates", "independent_dates", 15, "few dates")]
 GATES += [("chance", "rank_ic_t", 1.645, "chance")]
 
 
