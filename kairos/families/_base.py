@@ -60,9 +60,9 @@ class Family(ABC):
             if not (isinstance(error, ValueError) or type(error).__name__ == "LightGBMError"):
                 raise
             said = next(line for line in [*str(error).splitlines(), type(error).__name__] if line.strip())
+            given = ", ".join(f"{param}={value}" for param, value in params.items()) or "no parameters"
             raise SpecError(
-                f"Family '{self.name}' cannot be fitted on {len(y)} rows with"
-                f" {', '.join(f'{param}={value}' for param, value in params.items()) or 'no parameters'}: {said.strip()}"
+                f"Family '{self.name}' cannot be fitted on {len(y)} rows with {given}: {said.strip()}"
                 " Correct the parameter (seeds/alpha_params.csv, or --param), or the values it is to learn from."
             ) from error
 

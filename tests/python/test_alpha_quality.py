@@ -61,8 +61,8 @@ def quality_of(
 
 
 def make_labels(rows: list[tuple[int, int, float]], late: set[int] = frozenset()) -> pd.DataFrame:
-    """(session, security, return) as labels; positions in `late` settle three sessions after schedule."""
-    ends = [CALENDAR[session + LAG + HORIZON + (3 if i in late else 0)] for i, (session, _, _) in enumerate(rows)]
+    """(session, security, return) as labels; positions in `late` settle one session after schedule."""
+    ends = [CALENDAR[session + LAG + HORIZON + (i in late)] for i, (session, _, _) in enumerate(rows)]
     return pd.DataFrame(
         {
             "as_of_date": [CALENDAR[session] for session, _, _ in rows],
@@ -114,10 +114,12 @@ def test_a_row_is_dated_by_the_session_on_which_its_labels_are_settled():
     assert quality["matured_date"].tolist() == [pd.Timestamp(CALENDAR[i + 6]) for i in (4, 9)]
 
 
-def test_names_without_label_or_score_and_late_ones_take_no_part():
+@pytest.mark.parametrize("session", [4, 5])
+def test_names_without_label_or_score_and_late_ones_take_no_part(session):
+    """A session late is late, over a weekend or not."""
     rng = np.random.default_rng(0)
-    scores = [(4, i, rng.normal()) for i in range(10)]
-    labels = [(4, i, rng.normal()) for i in range(2, 14)]
+    scores = [(session, i, rng.normal()) for i in range(10)]
+    labels = [(session, i, rng.normal()) for i in range(2, 14)]
     row = quality_of(make_scores(scores), make_labels(labels, late={0})).iloc[0]
     both = range(3, 10)
     expected = stats.spearmanr([scores[i][2] for i in both], [labels[i - 2][2] for i in both]).statistic
@@ -129,6 +131,49 @@ def test_a_date_with_too_few_names_has_no_row():
     rows = [(4, i, float(i)) for i in range(6)]
     assert len(quality_of(make_scores(rows), make_labels(rows), min_cross_section=6)) == 1
     assert quality_of(make_scores(rows), make_labels(rows), min_cross_section=7).empty
+
+
+def test_what_is_left_of_too_few_names_has_no_coefficient():
+    """Six names are judged, of which the benchmark speaks of so many."""
+    rng = np.random.default_rng(2)
+    rows = [(5, i, rng.normal()) for i in range(6)]
+    for spoken, is_enough in ((6, True), (5, True), (4, False)):
+        scores = make_scores(rows).assign(alpha_v8=np.where(np.arange(6) < spoken, rng.normal(size=6), np.nan))
+        row = quality_of(scores, make_labels([(5, i, rng.normal()) for i in range(6)])).iloc[0]
+        assert row["names"] == 6
+        assert np.isfinite(row["rank_ic_beyond_v8"]) == is_enough
+
+
+def test_other_horizons_are_judged_on_every_fifth_session_and_marked():
+    rows = [(session, i, float(i)) for session in range(3, 16) for i in range(6)]
+    labels = make_labels(rows)
+    of_20 = {"fwd_ret_20d": labels["fwd_ret_5d"], "label_end_date_20d": [CALENDAR[s + LAG + 20] for s, *_ in rows]}
+    quality_of(make_scores(rows), labels.assign(**of_20))
+    found = sql_model.database(__name__).sql("from found order by horizon_days, signal_date").df()
+    judged = found.groupby(["horizon_days", "every_sessions"])["signal_date"].agg(list).to_dict()
+    days = {1: [pd.Timestamp(CALENDAR[i]) for i in range(3, 16)], 5: [pd.Timestamp(CALENDAR[i]) for i in (5, 10, 15)]}
+    assert judged == {(5, 1): days[1], (20, 5): days[5]}
+
+
+def test_a_side_that_does_not_vary_has_no_coefficient_whatever_its_mean_rounds_to():
+    """Of 0.1, thrice, the mean is not 0.1."""
+    for names in range(3, 40):
+        flat, moving = np.full((1, names), 0.1), np.arange(names, dtype=float)[None]
+        for x, y in ((flat, moving), (moving, flat)):
+            found = quality.coefficients(x, y, 2)
+            assert np.isnan(found["ic"][0]) and np.isnan(found["rank_ic"][0])
+
+
+def test_ranks_that_are_kept_are_those_of_the_same_names():
+    """Alphas that score other names than the one before do not get its ranks."""
+    rng = np.random.default_rng(4)
+    realized = rng.normal(size=(8, 20))
+    kept = quality.Kept()
+    for _ in range(3):
+        scores = np.where(rng.random(realized.shape) < 0.3, np.nan, rng.normal(size=realized.shape))
+        for _ in range(2):
+            for column, values in quality.coefficients(scores, realized, 5, kept).items():
+                np.testing.assert_array_equal(values, quality.coefficients(scores, realized, 5)[column], column)
 
 
 def random_days(days: int = 16, names: int = 37, seed: int = 3) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -195,6 +240,14 @@ def test_steadiness_equals_pandas():
         assert row["top_turnover"] == pytest.approx(len(best[1] - best[0]) / len(best[1]))
 
 
+def test_steadiness_needs_enough_names_on_both_dates():
+    rng = np.random.default_rng(6)
+    names = (6, 6, 5, 6, 6)  # the third date has one too few
+    scores = np.array([np.where(np.arange(7) < count, rng.normal(size=7), np.nan) for count in names])
+    for values in quality.steadiness(scores, 6).values():
+        np.testing.assert_array_equal(np.isfinite(values), [False, True, False, False, True])
+
+
 def left_of(score: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Residual of least squares on columns and a constant, NaN as the mean, by NumPy."""
     filled = np.where(np.isnan(columns), np.nanmean(columns, axis=0), columns)
@@ -208,6 +261,7 @@ def test_what_is_left_beyond_features_and_benchmark_equals_least_squares():
     features = pd.DataFrame(rng.normal(size=(len(scores), 3)), columns=["f", "g", "h"])
     features["f"] = 1e6 + scores["score"] + 0.5 * features["f"]
     features["twice"] = 2 * features["g"]  # one another's multiple, as reversal_1m is of mom_1m
+    features["h"] += 3 + scores["score"]  # far from 0, as what is missing must count as the mean and not as nothing
     features.loc[rng.random(len(scores)) < 0.2, "h"] = np.nan
     scores["alpha_v8"] = np.where(rng.random(len(scores)) < 0.1, np.nan, scores["score"] + rng.normal(size=len(scores)))
     got = quality_of(scores, labels, features=features).set_index("signal_date")

@@ -20,6 +20,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from kairos import calibration
 from kairos.errors import SpecError
+from kairos.families import family_named
 from kairos.fitting import base_and_calibration, fit_folds
 from kairos.scoring import columns_of
 
@@ -99,6 +100,13 @@ def test_json_keeps_every_bit_and_rows_stand_alone(method):
         np.testing.assert_array_equal(calibration.apply(maps, said[:stop].copy()), whole[:stop])
 
 
+def test_a_row_of_which_no_map_sees_anything_gives_each_class_a_third():
+    """Isotonic maps begin at 0 where no row below a corner was of the class: all three may."""
+    maps = [{"x": [0.5, 0.9], "y": [0.0, 0.8]}] * 3
+    got = calibration.apply(maps, np.array([[0.3, 0.3, 0.4], [0.7, 0.2, 0.1], [0.6, 0.7, 0.1]]))
+    np.testing.assert_allclose(got, [[1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [1 / 3, 2 / 3, 0]], rtol=1e-12)
+
+
 def test_what_cannot_be_calibrated_is_refused():
     p, y = np.array([0.2, 0.8]), np.array([0.0, 1.0])
     with pytest.raises(SpecError, match="calibration 'beta' of task 'classification'; it is one of platt, isotonic"):
@@ -157,6 +165,21 @@ def test_the_slice_is_later_disjoint_and_purged(market):
     assert fit["train_end_date"] == market["days"][base[-1]]
 
 
+def test_what_is_settled_when_the_slice_has_begun_is_neither_learned_from_nor_calibrated_on(market):
+    """One label of a base date is settled on the slice's first session, one of the slice on the test start, and one of
+    each a session sooner. One that was due in the slice is settled before it, as those of events are: out all the same.
+    """
+    labels = market["labels"].to_pandas()
+    for session, ends in ((100, SLICE), (210, START)):
+        for place in (0, 1):
+            labels.loc[session * 40 + place, "label_end_date_5d"] = market["days"][ends - place]
+    labels.loc[195 * 40, "label_end_date_5d"] = market["days"][SLICE - 2]
+    changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
+    before, after = fitted(market), fitted(changed)
+    assert after["n_train_rows"] == before["n_train_rows"] - 1
+    assert after["n_calibration_rows"] == before["n_calibration_rows"] - 1
+
+
 def test_the_estimator_does_not_see_the_slice_and_the_calibration_does(market):
     before, after = fitted(market), fitted(with_labels(market, range(SLICE, START - 6)))
     assert after["estimator"] == before["estimator"]
@@ -165,6 +188,25 @@ def test_the_estimator_does_not_see_the_slice_and_the_calibration_does(market):
         json.loads(after["calibration"])["maps"][0]["slope"] < 0 < json.loads(before["calibration"])["maps"][0]["slope"]
     )
     assert after["training_data_hash"] != before["training_data_hash"]
+
+
+@pytest.mark.parametrize("null_feature", [None, "alpha_one"])
+def test_maps_are_learned_from_what_the_estimator_says_of_prepared_rows(null_feature):
+    """By hand, with a feature dropped before the others or with none: filled, standardised, said, and mapped."""
+    market = synthetic.make(sessions=300, names=40, null_feature=null_feature)
+    fit = fitted(market)
+    panel, labels = market["panel"].to_pandas(), market["labels"].to_pandas()
+    index = panel["session_index"]
+    chosen = (index % 5 == 0) & (index >= SLICE) & (index + 6 < START)
+    X = panel.loc[chosen, fit["feature_names"]].astype(float)
+    X = (X.fillna(dict(zip(X, fit["medians"], strict=True))) - fit["scaler_mean"]) / fit["scaler_scale"]
+    estimator = family_named("logistic").deserialize(fit["estimator"])
+    said = expit(X.to_numpy() @ estimator.coef_[0] + estimator.intercept_[0])
+    (expected,) = calibration.learn(
+        "platt", "classification", said, labels.loc[chosen, "outperform_5d"].to_numpy(float)
+    )
+    (got,) = json.loads(fit["calibration"])["maps"]
+    assert got == pytest.approx(expected, rel=1e-6)
 
 
 def test_nothing_from_the_test_window_enters_and_a_slice_that_reached_into_it_is_seen(market):

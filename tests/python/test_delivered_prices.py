@@ -127,3 +127,101 @@ def test_bars_are_revised_by_digests_hashed_alike_and_gone_by_any():
         ("bars_revised", "2020-01-03", 3),
         ("bars_revised", "2020-01-06", 5),
     ]
+
+
+def test_rows_are_backfilled_that_were_known_before_a_load_that_did_not_have_them():
+    """Three loads of a file, one of another; a row of the first load, or of the moment of the one before, is none."""
+    at = [dt.datetime(2024, 1, day) for day in range(10)[1:]]
+    rows = [
+        ("file", 1, at[0], at[1]),
+        ("file", 2, at[2], at[5]),
+        ("file", 3, at[3], at[5]),
+        ("file", 4, at[4], at[5]),
+        ("file", 5, at[0], at[3]),
+        ("file", 5, at[1], at[5]),
+        ("file", None, at[0], at[5]),
+        ("other", 6, at[0], at[4]),
+    ]
+    digests = [
+        ("int_prices", 7, 30, True, 2, 1),
+        ("int_prices", 8, 30, True, 2, 2),
+        ("int_prices", 9, 30, True, 2, None),
+        ("int_prices", 10, 30, False, 2, 1),
+    ]
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table bar_loads (dataset varchar, session_date date, bars bigint, digest ubigint,"
+            " hashed_by varchar, first_seen_at timestamp);"
+            "create table row_loads (dataset varchar, security_id bigint, known_at timestamp, first_seen_at timestamp);"
+            "create table int_feature_digests (input varchar, security_id bigint, row_count bigint,"
+            " is_past_changed boolean, version ubigint, previous_version ubigint)"
+        )
+        connection.executemany("insert into row_loads values (?, ?, ?, ?)", rows)
+        connection.executemany("insert into int_feature_digests values (?, ?, ?, ?, ?, ?)", digests)
+        found = connection.sql(sql_model.compiled("monitoring/load_alerts")).fetchall()
+    assert found == [
+        ("past_of_features_changed", "int_prices", "7", None, 30),
+        ("rows_backfilled", "file", "2", at[5], 1),
+        ("rows_backfilled", "file", "5", at[5], 2),
+        ("rows_backfilled", "file", "companies", at[5], 1),
+    ]
+
+
+def bar_loads(connection: duckdb.DuckDBPyConnection, change: str = "") -> list[tuple]:
+    """Rows of bar_loads, after a change of the bars."""
+    if change:
+        connection.execute(f"update int_bars set {change}")
+    sql_model.run(connection, "monitoring/bar_loads")
+    return connection.sql(
+        "select dataset, session_date, bars, digest, first_seen_at from bar_loads order by all"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("unadjusted", [20.0, None])
+def test_a_digest_is_of_all_that_no_later_split_or_dividend_alters(unadjusted):
+    """Each price and the volume alone makes another digest; a split, a dividend and a change of ticker make none."""
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table int_bars (dataset varchar, ticker varchar, session_date date, open double, high double,"
+            " low double, close double, close_total_return double, close_unadjusted double, volume_shares double)"
+        )
+        bar = ("file", "A", FIRST, 10.0, 12.0, 8.0, 10.0, 10.0, unadjusted, 1000.0)
+        connection.execute(f"insert into int_bars values ({', '.join(['?'] * len(bar))})", bar)
+        kept = ", ".join(f"null::{kind} as {name}" for name, kind in (
+            ("dataset", "varchar"), ("session_date", "date"), ("bars", "bigint"), ("digest", "ubigint"),
+            ("hashed_by", "varchar"), ("first_seen_at", "timestamp"),
+        ))  # fmt: skip
+        connection.execute(f"create table state__bar_loads as select {kept} where false")
+        (first,) = bar_loads(connection)
+        assert first[:3] == ("file", FIRST, 1)
+        split = "open = open / 3, high = high / 3, low = low / 3, close = close / 3, volume_shares = volume_shares * 3,"
+        assert bar_loads(connection, split + " close_total_return = 7, ticker = 'B'") == [first]
+        changes = ["open = open * 1.3", "high = high * 1.3", "low = low * 0.7", "volume_shares = volume_shares * 2"]
+        digests = {first[3]}
+        for change in [*changes, *(["close_unadjusted = 21"] if unadjusted else ["open = open * 1.003"])]:
+            ((*_, digest, _),) = bar_loads(connection, change)
+            digests.add(digest)
+        assert len(digests) == 6
+
+
+def test_a_load_is_remembered_once_and_a_date_of_one_file_is_not_gone_when_another_has_it():
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table int_bars as select 'one' as dataset, unnest([date '2020-01-01', date '2020-01-02'])"
+            " as session_date, 1.0 as open, 1.0 as high, 1.0 as low, 1.0 as close, 1.0 as close_unadjusted,"
+            " 1.0 as volume_shares;"
+            "create table state__bar_loads (dataset varchar, session_date date, bars bigint, digest ubigint,"
+            " hashed_by varchar, first_seen_at timestamp)"
+        )
+        sql_model.run(connection, "monitoring/bar_loads")
+        connection.execute("insert into state__bar_loads by name from bar_loads")
+        connection.execute("update state__bar_loads set first_seen_at = '2001-01-01'")
+        assert (
+            bar_loads(connection)
+            == connection.sql(
+                "select dataset, session_date, bars, digest, first_seen_at from state__bar_loads order by all"
+            ).fetchall()
+        )
+        connection.execute("update int_bars set dataset = 'two' where session_date = date '2020-01-02'")
+        found = [(dataset, day.day, bars, seen.year) for dataset, day, bars, _, seen in bar_loads(connection)]
+        assert found == [("one", 1, 1, 2001), ("one", 2, 0, 2024), ("one", 2, 1, 2001), ("two", 2, 1, 2024)]

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kairos.backtest.costs import Costs
-from kairos.backtest.engine import DELISTING, leverage, planned_weights, walk
+from kairos.backtest.engine import DELISTING, REASONS, leverage, planned_weights, walk
 from kairos.backtest.tape import Tape
-from kairos.errors import KairosError
+from kairos.errors import KairosError, RuinError
 
 FREE = {
     "strategy": "s",
@@ -230,6 +230,9 @@ def test_books_add_up_whatever_the_market(case):
     value, starts = got.column("holdings", "value_usd"), got.starts["holdings"]
     held = np.array([math.fsum(value[a:b]) for a, b in pairwise(starts)])
     np.testing.assert_allclose(held + days["cash_usd"], days["equity_usd"], rtol=1e-14)
+    exposed = np.array([math.fsum(np.abs(value[a:b])) for a, b in pairwise(starts)])
+    np.testing.assert_allclose(days["gross_exposure"], exposed / days["equity_usd"], rtol=1e-12)
+    np.testing.assert_allclose(days["net_exposure"], held / days["equity_usd"], rtol=1e-9, atol=1e-15)
     np.testing.assert_array_equal(days["gross_return"] - days["cost_return"], days["net_return"])
     equity = np.concatenate([[RUN["initial_equity_usd"]], days["equity_usd"]])
     np.testing.assert_allclose(equity[:-1] * (1 + days["net_return"]), equity[1:], rtol=1e-13)
@@ -319,10 +322,12 @@ def test_next_open_pays_the_open_and_earns_from_there():
 
 
 def test_a_split_between_decision_and_fill_changes_the_shown_shares_and_no_money():
-    shown = np.array([[20.0], [10.0], [10.0]])  # as traded: two for one on the session of the fill
-    got = walk(FREE, {0: (np.array([0]), np.array([1.0]))}, tape([[10.0]] * 3, price=shown), Costs.none(), RUN)
+    shown = np.array([[20.0], [10.0], [10.0]])  # as traded: two for one on the session of the fill, and once more later
+    got = walk(FREE, {0: (np.array([0]), np.array([1.0]))}, tape([[5.0]] * 3, price=shown), Costs.none(), RUN)
     assert got.column("orders", "shares").tolist() == [50_000]
     assert got.column("trades", "shares").tolist() == [100_000]
+    assert got.column("holdings", "shares").tolist() == [100_000] * 2
+    assert got.column("holdings", "price_usd").tolist() == [10.0] * 2
     assert got.days["equity_usd"] == [1e6] * 3
 
 
@@ -352,9 +357,42 @@ def test_a_dead_name_keeps_its_last_price_and_is_paid_out_when_its_death_is_know
     assert got.column("trades", "commission_usd")[sale] == [0.0]
 
 
+def test_a_name_paid_out_today_is_not_ordered():
+    targets = {day: (np.array([0, 1]), np.array([0.5, 0.5])) for day in (0, 3)}
+    got = walk(FREE, targets, tape(np.full((5, 2), 10.0), settles=[3, 5], settlement_return=[-0.5, 0.0]), COSTLY, RUN)
+    starts = got.starts["orders"]
+    assert got.column("orders", "name")[starts[3] : starts[4]].tolist() == [1]
+
+
+def test_a_book_whose_last_cent_is_gone_is_ruined():
+    """Nothing left is not less than nothing."""
+    world = tape([[10.0]] * 4, settles=[2], settlement_return=[-1.0])
+    with pytest.raises(RuinError, match=r"on 2020-01-03 \(0.00 USD\)"):
+        walk(FREE, {0: (np.array([0]), np.array([1.0]))}, world, Costs.none(), RUN)
+
+
+def test_weights_of_a_fill_are_of_the_equity_after_it():
+    """Prices stand still: what a weight moves by is what was filled."""
+    targets = {0: (np.array([0]), np.array([1.0])), 2: (np.array([0]), np.array([0.4]))}
+    got = walk(FREE, targets, tape([[10.0]] * 5), replace(COSTLY, commission=0.05), RUN)
+    after, before, paid = (got.column("trades", name) for name in ("weight_after", "weight_before", "value_usd"))
+    equity = np.array(got.days["equity_usd"])[[1, 3]]
+    assert equity[0] < 0.96e6
+    np.testing.assert_allclose(after - before, got.column("trades", "sign") * paid / equity, rtol=1e-12)
+
+
 def test_an_order_without_a_fresh_bar_lapses():
     can = np.array([[True], [False], [True], [True]])
     got = walk(FREE, {0: (np.array([0]), np.array([1.0]))}, tape([[10.0]] * 4, tradable=can), Costs.none(), RUN)
+    assert got.days["gross_exposure"] == [0.0] * 4
+
+
+def test_an_order_for_an_open_that_is_not_there_lapses():
+    """A bar may come without its open: who fills at it has no price."""
+    opens = np.array([[10.0], [np.nan], [10.0], [10.0]])
+    target = {0: (np.array([0]), np.array([1.0]))}
+    got = walk(FREE, target, tape([[10.0]] * 4, open_=opens), Costs.none(), RUN | {"fill": "next_open"})
+    assert got.days["equity_usd"] == [1e6] * 4
     assert got.days["gross_exposure"] == [0.0] * 4
 
 
@@ -365,6 +403,15 @@ def test_borrowed_cash_and_shorts_pay_for_every_night():
     short = walk(FREE, {0: (np.array([0]), np.array([-1.0]))}, tape([[10.0]] * 4), rates, RUN)
     assert short.days["borrow_usd"] == pytest.approx([0, 0, 10.0, 10.0])
     assert short.days["net_exposure"][-1] == pytest.approx(-1, abs=1e-4)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_an_order_says_whether_a_position_grows_or_shrinks_whichever_side_it_is_on(side):
+    """Three names at a tenth of the book each, then targets above, below, without and with a new one."""
+    targets = {0: (np.arange(3), side * np.full(3, 0.1)), 3: (np.array([0, 1, 3]), side * np.array([0.2, 0.05, 0.1]))}
+    got = walk(FREE, targets, tape(np.full((6, 4), 10.0)), Costs.none(), RUN)
+    reasons = [REASONS[k] for k in got.column("orders", "reason").astype(int)]
+    assert reasons == ["enter"] * 3 + ["raise", "reduce", "leave", "enter"]
 
 
 def test_leverage_is_one_until_63_returns_and_then_aims_at_the_target():
@@ -383,6 +430,8 @@ def test_trades_go_part_of_the_way_dust_goes_whole_and_turnover_is_capped():
     planned, is_dust = planned_weights(PRODUCTION | {"max_turnover": 9.0}, held, target, False)
     np.testing.assert_allclose(planned, [0.5 - 0.2, 0.0, 0.4, 0.4])
     assert is_dust.tolist() == [False, True, False, False]
+    at_the_limit, is_dust = planned_weights(PRODUCTION, np.array([0.001]), np.zeros(1), False)
+    assert not is_dust[0] and at_the_limit[0] == pytest.approx(0.001 / 3)
     capped, _ = planned_weights(PRODUCTION, held, target, False)
     change = capped - held
     assert max(change[change > 0].sum(), -change[change < 0].sum()) == pytest.approx(0.3)

@@ -25,7 +25,7 @@ SPECS = pd.DataFrame(
 )
 SEED = [
     ("mean", "fixed", 1.0, 0, {"a": 2, "b": 1, "c": 1}),
-    ("by_ic", "ic_weighted", 0.5, 10, {"a": 1, "b": 1, "c": 1, "off": 1}),
+    ("by_ic", "ic_weighted", 0.5, 10, {"a": 2, "b": 1, "c": 1, "off": 1}),
     ("expert", "regime_expert", 0.5, 5, {"a": 1, "b": 1, "c": 1}),
     ("signed", "signed", 0.5, 10, {"a": 1, "b": 1, "c": 1}),
     ("half", "fixed", 0.5, 0, {"a": 1, "off": 1, "alpha_v8": 2}),
@@ -151,6 +151,22 @@ def test_weights_are_those_of_the_evidence_that_had_matured(warehouse, ensemble)
         assert dict(zip(group["member"], group["weight"], strict=True)) == pytest.approx(expected, abs=1e-12)
 
 
+def test_the_evidence_beside_the_weights_is_that_of_pandas(warehouse):
+    """t is that of a plain mean of as many dates as do not overlap: every horizon_days-th one."""
+    rows = warehouse.sql("from ml_ensemble_weights where dates > 1").df()
+    horizon = SPECS.set_index("alpha_name")["horizon_days"]
+    for row in rows.itertuples():
+        known = evidence(row.effective_date.date(), row.regime).loc[row.member]
+        apart = known["count"] / horizon[row.member]
+        assert (row.dates, row.rank_ic) == (known["count"], pytest.approx(known["mean"], rel=1e-9))
+        assert row.rank_ic_t == pytest.approx(known["mean"] / (known["std"] / np.sqrt(apart)), rel=1e-7)
+    assert set(rows["member"]) == set(MEMBERS) and rows["regime"].nunique() > 4
+    assert set(rows["ensemble_name"]) == {"by_ic", "expert", "signed"}, "weights that are not learned have no evidence"
+    matured = make_quality().groupby("alpha_name")["matured_date"].apply(lambda s: s[s < STARTS[1]].max())
+    any_regime = rows[rows["regime"] == "any"]
+    assert (any_regime["last_matured_date"].dt.date == matured.reindex(any_regime["member"]).to_numpy()).all()
+
+
 def test_the_methods_differ_where_they_should(warehouse):
     """Nothing is known at the first start; at the second c is upside down, and a is the expert of uptrends only."""
     second = warehouse.sql(f"from ml_ensemble_weights where effective_date = '{STARTS[1]}'").df()
@@ -210,6 +226,45 @@ def test_an_ensemble_without_enough_active_members_says_nothing(warehouse):
     assert alphas["dead"].isna().all()
     assert (spoken["half"].notna() == spoken["alpha_v8"].notna()).all()
     assert (spoken["mean"].notna() == spoken[MEMBERS].notna().all(axis=1)).all()
+
+
+def test_weights_of_a_day_on_which_no_alpha_speaks_are_of_no_other_day():
+    """a and b say the opposite; the day between is the last of the rows of weights, and would turn them round."""
+    connection = duckdb.connect()
+    days = CALENDAR[:3]
+    connection.execute("create table alphas (as_of_date date, security_id bigint, a double, b double, alpha_v8 double)")
+    rows = [(day, name, name, -name, None) for day in (days[0], days[2]) for name in range(3)]
+    connection.executemany("insert into alphas values (?, ?, ?, ?, ?)", rows)
+    connection.execute(
+        "create table weights (as_of_date date, ensemble_name varchar, member varchar, weight double,"
+        " needed_share double)"
+    )
+    for day, member in ((days[0], "a"), (days[2], "a"), (days[1], "b")):
+        for name in "ab":
+            connection.execute("insert into weights values (?, 'e', ?, ?, 1)", [day, name, float(name == member)])
+    lists = {"active_alphas": ["a", "b"], "ensembles": ["e"], "blends": [], "blended": []}
+    got = combine(connection.table("alphas"), connection.table("weights"), lists)
+    assert got["e"].to_pylist() == [0, 0.5, 1, 0, 0.5, 1]
+
+
+def test_alphas_side_by_side_have_a_row_for_each_name_that_any_speaks_of():
+    """alpha_v8 speaks before the first fit; a name that it says nothing of, and no alpha either, has no row."""
+    connection = duckdb.connect()
+    first, second = CALENDAR[:2]
+    for name, columns, rows in (
+        ("ml_predictions", "alpha_name varchar, score double", [(second, 1, "a", 0.1), (second, 1, "b", 0.2)]),
+        ("ml_bundle_scores", "bundle_name varchar, mf_score double", [(first, 1, "v8", 0.5), (first, 2, "v8", None)]),
+    ):
+        connection.execute(f"create table {name} (as_of_date date, security_id bigint, {columns})")
+        connection.executemany(f"insert into {name} values (?, ?, ?, ?)", rows)
+    connection.execute(f"insert into ml_predictions values ('{second}', 2, 'b', 0.3)")
+    connection.execute(f"insert into ml_bundle_scores values ('{second}', 2, 'v8', 0.7), ('{second}', 3, 'v9', 9)")
+    sql_model.run(connection, "ml/ml_alphas__learned", active_alphas=["a", "b"])
+    assert connection.sql("select * exclude (alpha_v8), alpha_v8 from ml_alphas__learned").fetchall() == [
+        (first, 1, None, None, 0.5),
+        (second, 1, 0.1, 0.2, None),
+        (second, 2, None, 0.3, 0.7),
+    ]
 
 
 def test_percentile_ranks_are_those_of_scipy_with_ties_and_names_alone():

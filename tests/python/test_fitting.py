@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +16,19 @@ import synthetic_learning as synthetic
 from scipy import stats
 from sklearn.utils.class_weight import compute_sample_weight
 
+import kairos
 from kairos.errors import MarketError, SpecError
 from kairos.families import family_named
-from kairos.fitting import Preparation, class_weights, fit_folds
+from kairos.fitting import (
+    Preparation,
+    TrainingRows,
+    class_weights,
+    code_version,
+    fit_folds,
+    fit_rows,
+    identity,
+    label_end_column,
+)
 from kairos.schemas import FITS
 from kairos.scoring import score_folds
 
@@ -95,6 +109,26 @@ def test_training_rows_are_thinned_labelled_and_settled(market, folds):
     assert fit["effective_date"] == market["days"][150]
 
 
+def test_alphas_of_a_family_have_rows_windows_and_parameters_of_their_own(market):
+    """One on every fifth session of all the past, one on every second session from the 51st on, which is itself in."""
+    days = market["days"]
+    specs = [
+        synthetic.spec("a_fifth", "ridge", "regression"),
+        synthetic.spec("b_second", "ridge", "regression", train_every_sessions=2),
+    ]
+    folds = [synthetic.fold("b_second", days, 150, window_start_date=days[50]), synthetic.fold("a_fifth", days, 150)]
+    params = [
+        {"alpha_name": name, "param": "alpha", "value": value}
+        for name, value in (("a_fifth", "10"), ("b_second", "20"))
+    ]
+    made = synthetic.relations(market, specs, folds, params)
+    fits = fit_folds("ridge", **{name: made[name] for name in NAMES}).to_pylist()
+    assert [fit["alpha_name"] for fit in fits] == ["a_fifth", "b_second"]
+    assert [fit["n_train_rows"] for fit in fits] == [len(range(0, 144, 5)) * 12, len(range(50, 144, 2)) * 12]
+    assert [fit["train_end_date"] for fit in fits] == [days[140], days[142]]
+    assert [json.loads(fit["params"])["alpha"] for fit in fits] == [10, 20]
+
+
 def test_a_label_settled_late_is_not_learned_from(market, folds):
     """One label of an otherwise good date ends on the test start itself, another the day before."""
     labels = market["labels"].to_pandas()
@@ -104,6 +138,15 @@ def test_a_label_settled_late_is_not_learned_from(market, folds):
     changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
     before, after = fits_of("ridge", market, folds)[0], fits_of("ridge", changed, folds)[0]
     assert after["n_train_rows"] == before["n_train_rows"] - 1
+
+
+def test_a_label_settled_early_is_purged_by_its_schedule(market):
+    """The row of session 145 is due on the test start: that an event of it was over sooner does not save it."""
+    labels = market["labels"].to_pandas()
+    labels.loc[labels["as_of_date"] == market["days"][145], "label_end_date_5d"] = market["days"][147]
+    changed = market | {"labels": pa.Table.from_pandas(labels, schema=market["labels"].schema, preserve_index=False)}
+    fit = fits_of("ridge", changed, [synthetic.fold("an_alpha", market["days"], 151)])[0]
+    assert fit["train_end_date"] == market["days"][140]
 
 
 def test_null_labels_are_dropped_never_class_zero(market, folds):
@@ -207,6 +250,63 @@ def test_a_constant_feature_is_not_divided_by_zero():
     np.testing.assert_array_equal(preparation.apply(rows), prepared)
     np.testing.assert_array_equal(preparation.scale[0], 1.0)
     assert np.isfinite(preparation.apply(np.array([[1.0, np.nan]]))).all()
+
+
+def test_weights_of_classes_reach_the_estimator():
+    """One row in ten is of class 1: weighed alike, its mean probability is near one half, and not near a tenth."""
+    rng = np.random.default_rng(1)
+    y = (np.arange(500) % 10 == 0).astype(float)
+    rows = TrainingRows(np.arange(500), np.arange(500), rng.normal(size=(500, 2)), y, ["a", "b"])
+    family = family_named("logistic")
+    preparation, estimator = fit_rows(family, "classification", family.typed_params({}, "here"), 7, rows)
+    assert family.predict("classification", estimator, preparation.apply(rows.X)).mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_label_of_events_is_settled_when_its_event_is():
+    ends = {label: label_end_column({"label": label, "horizon_days": 10}) for label in ("fwd_ret_10d", "updown_10d")}
+    assert set(ends.values()) == {"label_end_date_10d"}
+    for label in ("net_logret_10d", "net_logret_sign_10d"):
+        assert label_end_column({"label": label, "horizon_days": 10}) == "label_end_date_event_10d"
+
+
+def test_whatever_a_fit_is_made_of_is_in_its_fit_id():
+    X, y = np.random.default_rng(2).normal(size=(8, 1)), np.arange(8.0)
+    rows = TrainingRows(np.arange(8), np.arange(8), X, y, ["a"])
+    spec = {"alpha_name": "an_alpha", "task": "regression", "label": "fwd_ret_5d", "seed": 7, "calibration": "none"}
+    fold = {"fold_id": "2020-01-01", "test_start_date": dt.date(2020, 1, 2)}
+    task = {"family": "ridge", "spec": spec, "fold": fold, "params": {"alpha": 1.0}}
+    others = [
+        (task | {"spec": spec | {name: value}}, rows, None)
+        for name, value in (("seed", 8), ("calibration", "platt"), ("label", "fwd_ret_1d"), ("alpha_name", "another"))
+    ]
+    others += [
+        (task | {"fold": fold | {"test_start_date": dt.date(2020, 1, 3)}}, rows, None),
+        (task | {"params": {"alpha": 2.0}}, rows, None),
+        (task | {"warning": "a study was cut off"}, rows, None),
+        (task | {"study_id": "a study"}, rows, None),
+        (task, replace(rows, y=y + 1e-16 * (y == 1)), None),
+        (task, replace(rows, y=y[::-1].copy()), None),
+        (task, replace(rows, features=["b"]), None),
+        (task, rows, rows),
+    ]
+    known = [identity(*made)["fit_id"] for made in [(task, rows, None), *others]]
+    assert known[0] == identity(task, rows)["fit_id"]
+    assert len(set(known)) == len(known) - 1, "only the sum that rounds away makes the same fit"
+
+
+def test_code_that_shapes_a_fit_is_in_its_version(tmp_path, monkeypatch):
+    package = tmp_path / "kairos"
+    shutil.copytree(Path(kairos.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(kairos, "__file__", str(package / "__init__.py"))
+    version = code_version("ridge")
+    for file in ("calibration.py", "fitting.py", "panel.py", "families/_base.py", "families/_linear.py"):
+        content = (package / file).read_bytes()
+        (package / file).write_bytes(content + b"\n# another\n")
+        assert code_version("ridge") != version, file
+        (package / file).write_bytes(content)
+    for file, is_another in (("families/lasso.py", False), ("families/ridge.py", True)):
+        (package / file).write_bytes(b"# another")
+        assert (code_version("ridge") != version) == is_another, file
 
 
 def test_days_are_business_days():

@@ -25,21 +25,23 @@ def add_months(year: int, month: int, months: int) -> tuple[int, int]:
 
 
 def make_market(rng: np.random.Generator, first: int, last: int, names: int, horizon: int, lag: int) -> pd.DataFrame:
-    """Members from session `first` to `last` with a 5-session style label; some never settle, some settle late."""
+    """Members from session `first` to `last` with a 5-session style label; some never settle, some settle late or, as
+    events do, early."""
     rows = []
     for session in range(first, last + 1):
         for security in range(names):
             if rng.random() < 0.1:
                 continue
             exit_index = session + lag + horizon
-            late = rng.choice([0, 0, 0, 0, 0, 0, 0, 3, 40])
+            late = rng.choice([-3, 0, 0, 0, 0, 0, 0, 3, 40])
             is_settled = exit_index + late <= last and rng.random() > 0.05
+            is_labelled = is_settled and rng.random() > 0.03  # a date with few names has returns and no classes
             rows.append(
                 {
                     "session_index": session,
                     "as_of_date": CALENDAR[session],
                     "security_id": security,
-                    "label": float(rng.integers(0, 2)) if is_settled else np.nan,
+                    "label": float(rng.integers(0, 2)) if is_labelled else np.nan,
                     "label_end_date": CALENDAR[exit_index + late] if is_settled else None,
                 }
             )
@@ -65,7 +67,7 @@ def build_folds(market: pd.DataFrame, spec: dict, lag: int) -> list[dict]:
     for name, frame in {
         "int_sessions": sessions,
         "alpha_specs": specs,
-        "int_universe": members,
+        "int_universe": pd.concat([pd.DataFrame({"as_of_date": [CALENDAR[0]], "is_member": False}), members]),
         "ml_panel": members,
         "labels": labels,
     }.items():
@@ -239,6 +241,51 @@ def test_a_class_without_rows_is_a_reason_to_skip():
     assert {fold["reason"] for fold in as_multiclass} == {"training rows of 1 of 3 classes only"}
     as_regression = build_folds(market, spec | {"task": "regression"}, 1)
     assert {fold["status"] for fold in as_regression} == {"fitted"}
+
+
+def test_three_classes_need_rows_of_each_to_learn_and_to_calibrate():
+    spec = {
+        "task": "multiclass",
+        "horizon_days": 5,
+        "train_window": "expanding",
+        "train_months": 6,
+        "test_months": 6,
+        "step_months": 6,
+        "embargo_sessions": 0,
+        "train_every_sessions": 1,
+        "min_training_rows": 1,
+        "calibration": "platt",
+    }
+    market = make_market(np.random.default_rng(0), 20, 180, 3, 5, 1)
+    market.loc[market.index % 5 == 0, "label"] *= 2  # 0, 1 and 2, where there is a label
+    (fold,) = build_folds(market, spec, 1)
+    assert fold["status"] == "fitted"
+    is_last_month = market["as_of_date"] >= fold["calibration_start_date"]
+    for where, reason in (
+        (is_last_month, "calibration rows of 2 class(es) only"),
+        (~is_last_month, "training rows of 2 of 3 classes only"),
+    ):
+        label = market["label"].mask(where & (market["label"] == 2), 1.0)
+        (fold,) = build_folds(market.assign(label=label), spec, 1)
+        assert (fold["status"], fold["reason"]) == ("skipped", reason)
+
+
+@pytest.mark.parametrize(("last", "folds"), [(-1, 0), (0, 1)])
+def test_a_fold_begins_with_the_first_session_of_its_test_window(last, folds):
+    """A market whose last date is that session has the fold, to score that date; one that ends before it has not."""
+    spec = {
+        "task": "regression",
+        "horizon_days": 5,
+        "train_window": "expanding",
+        "train_months": 6,
+        "test_months": 6,
+        "step_months": 6,
+        "embargo_sessions": 0,
+        "train_every_sessions": 1,
+        "min_training_rows": 1,
+    }
+    start = MONTH_STARTS[2013, 7]
+    assert len(build_folds(make_market(np.random.default_rng(0), 20, start + last, 3, 5, 1), spec, 1)) == folds
 
 
 @pytest.mark.parametrize("embargo", [0, 3])

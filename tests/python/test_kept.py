@@ -160,6 +160,16 @@ def test_a_damaged_file_is_work_to_be_done_again(damage, market, folds, tmp_path
     assert counted == [folds[1]["fold_id"]]
 
 
+def test_families_keep_their_fits_side_by_side(market, folds, tmp_path, counted):
+    """All fits of a build are in one folder: a family leaves those of the others where they are."""
+    specs = [synthetic.spec("an_alpha", "ridge", "regression"), synthetic.spec("another", "linear", "regression")]
+    made = synthetic.relations(market, specs, [*folds, *(fold | {"alpha_name": "another"} for fold in folds)])
+    for _ in range(2):
+        for family in ("ridge", "linear"):
+            fit_folds(family, **{name: made[name] for name in NAMES}, kept=Kept(tmp_path))
+    assert len(counted) == 6
+
+
 def test_what_no_fold_asks_for_any_more_is_thrown_away(market, folds, tmp_path):
     Kept(tmp_path).put("another_alpha", "2015-01-01", "key", pa.table({"x": [1]}))
     fit(market, folds, Kept(tmp_path))

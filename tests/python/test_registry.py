@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -23,7 +23,7 @@ STARTS = (150, 250, 350)
 HORIZON = 5
 LAST = 389
 ALPHAS = ("good", "noise")
-GATES = [("rows", "train_rows", 500, "few rows"), ("dates", "independent_dates", 15, "few dates")]
+GATES = [("rows", "train_rows", 900, "few rows"), ("dates", "independent_dates", 15, "few dates")]
 GATES += [("chance", "rank_ic_t", 1.645, "chance")]
 
 
@@ -144,7 +144,8 @@ def built(tmp_path) -> Warehouse:
 
 
 def test_gates_count_only_what_had_matured_and_equal_scipy(built):
-    starts = (*STARTS, STARTS[0] + 8)  # the last with a single date to go by, which has no t
+    # two more with a single date to go by, which has no t (on the own day of the second another matures), one with two
+    starts = (*STARTS, STARTS[0] + 8, STARTS[0] + 11, STARTS[0] + 12)
     built.build(starts=starts)
     quality = rank_ics().reset_index(drop=True)
     position = {day: k for k, day in enumerate(CALENDAR)}
@@ -273,6 +274,18 @@ def test_racing_commands_leave_one_active_version(built):
     built.build()
     active = [version for version, status in built.statuses("good").items() if status == "active"]
     assert active == [events[-1]["version"]]
+
+
+@pytest.mark.parametrize("choose", [registry.promote, registry.rollback])
+def test_a_choice_waits_for_the_one_before_it(built, choose):
+    """Whoever comes second must see the first one's event: it reads nothing before it has the lock."""
+    with ThreadPoolExecutor(1) as pool:
+        with registry._locked(built.state):
+            second = pool.submit(choose, built.path, built.state, "good", version=2, why="a race")
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+            assert all(event["event"] == "register" for event in registry.events(built.state))
+        assert second.result(timeout=60).version == 2
 
 
 def test_the_commands_say_what_they_did(built, monkeypatch, capsys):

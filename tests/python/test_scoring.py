@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import synthetic_learning as synthetic
 
+from kairos.errors import SpecError
 from kairos.families import family_named
 from kairos.kept import Kept
+from kairos.panel import member_panel
 from kairos.schemas import SCORES
-from kairos.scoring import ranks_by_date, score_folds
+from kairos.scoring import ranks_by_date, score_folds, served_rows
 
 STARTS = (150, 220)
 OUTPUTS = ("prob_up", "prob_flat", "prob_down", "q10", "q50", "q90")
@@ -54,6 +60,16 @@ def test_each_date_is_served_by_the_newest_fit_in_force(learned):
     starts = [learned["days"][start] for start in STARTS]
     due = [starts[1] if date >= starts[1] else starts[0] for date in scores["as_of_date"]]
     assert scores["fold_id"].tolist() == [date.isoformat() for date in due]
+
+
+def test_a_fit_serves_from_its_own_day_to_the_one_before_the_next():
+    """Of two alphas; one row is served too, and a fit that begins after the last day serves none."""
+    day = dt.date(1970, 1, 1)
+    starts = [("a", 2), ("a", 4), ("a", 9), ("b", 4), ("b", 5)]
+    fits = [{"alpha_name": alpha, "effective_date": day + dt.timedelta(days=start)} for alpha, start in starts]
+    dates = np.array([1, 2, 3, 3, 4, 5, 5], dtype=np.int32)
+    got = [(fits.index(fit), rows) for fit, rows in served_rows(fits, dates)]
+    assert got == [(0, (1, 4)), (1, (4, 7)), (3, (4, 5)), (4, (5, 7))]
 
 
 def test_scores_are_ordered_and_unique(learned):
@@ -164,3 +180,30 @@ def test_kept_scores_of_another_fit_are_not_taken(learned, tmp_path, monkeypatch
     monkeypatch.setattr("kairos.scoring.score_one", lambda task: pytest.fail("scored"))
     with pytest.raises(pytest.fail.Exception):
         scores_of(swapped, kept=Kept(tmp_path))
+
+
+def test_the_panel_is_of_members_in_order_with_the_features_that_are_asked_for():
+    """Of active alphas and of the bundles; a feature nobody asks for and a name that is no member stay out."""
+    connection = duckdb.connect()
+    connection.execute(
+        """create table features as select date '2020-01-02' + (i // 3)::integer as as_of_date,
+        3 - i % 3 as security_id, i <> 4 as is_member, timestamp '2020-01-02 21:00:00' as decided_at, i::double as f,
+        2.0 * i as g, 3.0 * i as h, 4.0 * i as k from range(9) as r (i) order by security_id, as_of_date"""
+    )
+    connection.execute(
+        """create table sessions as select date '2020-01-02' + i::integer as session_date, 10 + i as session_index
+        from range(5) as r (i)"""
+    )
+    specs = [{"alpha_name": name, "feature_set": name, "is_active": name == "a"} for name in "ab"]
+    sets = [{"feature_set": "a", "feature_name": "g"}, {"feature_set": "b", "feature_name": "h"}]
+    tables = {"specs": specs, "sets": sets, "members": [{"factor_name": "f"}]}
+    for name, rows in tables.items():
+        connection.register(name, pa.Table.from_pylist(rows))
+    panel = member_panel(*(connection.table(name) for name in ("features", "sessions", "specs", "sets", "members")))
+    assert panel.columns == ["as_of_date", "security_id", "session_index", "is_member", "decided_at", "f", "g"]
+    found = [(row[1], row[2], row[5], row[6]) for row in panel.fetchall()]
+    days = [(3 - i % 3, 10 + i // 3, float(i), 2.0 * i) for i in (2, 1, 0, 5, 3, 8, 7, 6)]
+    assert found == days
+    missing = connection.table("features").project("* exclude (f)")
+    with pytest.raises(SpecError, match="names f, which no family computes"):
+        member_panel(missing, *(connection.table(name) for name in ("sessions", "specs", "sets", "members")))

@@ -55,7 +55,9 @@ def test_a_number_need_not_be_whole_where_the_macro_says_so(given):
     assert float(_macro(call, KAIROS__UNIVERSE_MIN_PRICE_USD="0.5")) == 0.5
 
 
-@pytest.mark.parametrize("given", ["soon", "2013-1-01", "2013-13-01", "2013-04-31", "20130101", "1985-01-01", "2036-01-01"])
+@pytest.mark.parametrize(
+    "given", ["soon", "2013-1-01", "2013-13-01", "2013-04-31", "20130101", "1985-01-01", "2036-01-01"]
+)
 def test_a_date_that_is_no_day_of_the_calendar_is_refused(given):
     """Folds counted from a day before the calendar were none, and so were fits, scores and trades."""
     says = f"var folds_start_date must be a date from 1990-01-01 .*, got '{given}'.*unset KAIROS__FOLDS_START_DATE"

@@ -63,5 +63,12 @@ def test_intervals_of_overlapping_sums_hold_the_mean_about_as_often_as_they_say(
     assert np.mean(naive) < 0.75
 
 
+@pytest.mark.parametrize(("names", "overlap", "block"), [(400, 1, 7), (400, 4, 7), (400, 5, 9), (10, 20, 10)])
+def test_an_interval_is_of_blocks_twice_as_long_as_the_overlap_or_the_cube_root(names, overlap, block):
+    x = np.random.default_rng(9).standard_normal(names).cumsum()
+    expected = np.quantile(block_bootstrap_means(x, block, 1000, 7), [0.025, 0.975])
+    assert bootstrap_interval(x, overlap) == tuple(expected)
+
+
 def test_an_interval_of_one_value_is_that_value():
     assert bootstrap_interval(np.array([0.25]), 20) == (0.25, 0.25)

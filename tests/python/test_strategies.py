@@ -9,11 +9,13 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from portfolio_market import ROOT, SETTINGS
+from scipy import stats
 
 from kairos.backtest import adhoc, rebalance
 from kairos.backtest.adhoc import backtest, describe, parse_overrides, project_settings
@@ -22,7 +24,7 @@ from kairos.backtest.parameters import check_settings, check_strategy, configura
 from kairos.backtest.schemas import SUMMARIES, WALKS
 from kairos.backtest.tape import make_tape
 from kairos.backtest.trials import append_trials, read_trials, trial
-from kairos.backtest.walks import summarise, walk_strategies
+from kairos.backtest.walks import summarise, summary_of, walk_strategies
 from kairos.errors import KairosError, MarketError, RuinError, SpecError, StateError
 
 
@@ -347,6 +349,21 @@ def test_the_tape_carries_over_missing_rows_and_settles_what_ends():
         make_tape(bars(rows), lost, benchmarks)
 
 
+def test_the_newest_is_carried_and_there_is_nothing_before_the_first_bar():
+    days, level = sessions(6), {"price_usd": [20.0, 30.0], "adv_20": [1e6, 2e6], "vol_21": [0.2, 0.3]}
+    table = bars([(days[2], 3, 10.0, 10.0, 10.0, 20.0, True), (days[3], 3, 11.0, 10.0, 10.0, 30.0, True)])
+    for name in ("adv_20", "vol_21"):
+        table = table.set_column(table.column_names.index(name), name, pa.array(level[name]))
+    benchmarks = pa.table({"as_of_date": days, "benchmark_return": [0.0] * 6, "equal_weight_return": [0.0] * 6})
+    nobody = empty(security_id=pa.int64(), delisting_known_date=pa.date32(), delisting_return=pa.float64())
+    tape, nan = make_tape(table, nobody, benchmarks), np.nan
+    for name, (first, second) in zip(("price", "adv", "vol"), level.values(), strict=True):
+        np.testing.assert_array_equal(getattr(tape, name)[:, 0], [nan, nan, first, second, second, second])
+    np.testing.assert_array_equal(tape.open[:, 0], [nan, nan, 10, 10, nan, nan])
+    np.testing.assert_allclose(tape.growth[:, 0], [1, 1, 1, 1.1, 1, 1])
+    assert tape.tradable[:, 0].tolist() == [False, False, True, True, False, False]
+
+
 # --- walks
 
 
@@ -400,3 +417,116 @@ def test_strategies_of_one_configuration_have_one_backtest_and_inactive_ones_non
     assert one.equals(twin)
     # bars of names that were never held were given here and left out there
     assert one.equals(run.table("pf_backtest_walks").drop_columns("strategy").cast(one.schema))
+
+
+def test_each_figure_of_a_bottom_line_is_of_its_own_series():
+    """Against NumPy: net, gross and the two benchmarks differ, and so does what is said of each."""
+    rng = np.random.default_rng(3)
+    names = ("net_return", "gross_return", "turnover", "benchmark_return", "equal_weight_return")
+    series = {name: rng.normal(0.001 * k, 0.01, 300) for k, name in enumerate(names)}
+    days = pa.table({"as_of_date": sessions(300), "strategy": ["s"] * 300} | series)
+    got = summary_of(days, np.array([1.0, 0.0, -2.0, 5.0]))
+
+    def sharpe(name: str) -> float:
+        return pytest.approx(series[name].mean() / series[name].std(ddof=1) * np.sqrt(252))
+
+    def annual(name: str) -> float:
+        return pytest.approx(np.prod(1 + series[name]) ** (252 / 300) - 1)
+
+    curve = np.cumprod(np.append(1, 1 + series["net_return"]))
+    fall = (curve / np.maximum.accumulate(curve) - 1).min()
+    ratio = series["net_return"].mean() / series["net_return"].std(ddof=1)
+    skew, kurtosis = stats.skew(series["net_return"]), stats.kurtosis(series["net_return"], fisher=False)
+    by_day = pd.Series(1 + series["net_return"], pd.DatetimeIndex(sessions(300)))[1:]
+    weeks = by_day.resample("W-SUN").prod()  # sessions() has a session on every day of the week
+    assert got == {
+        "start_date": sessions(300)[0],
+        "end_date": sessions(300)[-1],
+        "sessions": 300,
+        "annual_return": annual("net_return"),
+        "annual_vol": pytest.approx(series["net_return"].std(ddof=1) * np.sqrt(252)),
+        "sharpe": sharpe("net_return"),
+        "max_drawdown": pytest.approx(fall),
+        "calmar": pytest.approx((np.prod(1 + series["net_return"]) ** (252 / 300) - 1) / -fall),
+        "annual_turnover": pytest.approx(series["turnover"].mean() * 252),
+        "win_rate": pytest.approx((weeks > 1).mean()),
+        "hit_rate": 0.5,
+        "positions": 4,
+        "gross_annual_return": annual("gross_return"),
+        "gross_sharpe": sharpe("gross_return"),
+        "psr": pytest.approx(
+            stats.norm.cdf(ratio * np.sqrt(299) / np.sqrt(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2))
+        ),
+        "benchmark_annual_return": annual("benchmark_return"),
+        "benchmark_sharpe": sharpe("benchmark_return"),
+        "equal_weight_annual_return": annual("equal_weight_return"),
+        "equal_weight_sharpe": sharpe("equal_weight_return"),
+    }
+
+
+def walks_of(strategies: list[dict], targets: list[tuple], days: int, ids: tuple[int, ...] = (5,)) -> pa.Table:
+    """walk_strategies over names whose prices stand still; targets are (session, strategy, name, weight)."""
+    dates = sessions(days)
+    number = pa.float64()
+    return walk_strategies(
+        strategies=pa.Table.from_pylist(strategies),
+        target_weights=pa.table(
+            {
+                "as_of_date": [dates[i] for i, *_ in targets],
+                "strategy": [name for _, name, *_ in targets],
+                "security_id": [key for *_, key, _ in targets],
+                "target_weight": pa.array([weight for *_, weight in targets], number),
+            }
+        ),
+        bars=bars([(day, key, 10.0, 10.0, 10.0, 10.0, True) for key in ids for day in dates]),
+        delistings=empty(security_id=pa.int64(), delisting_known_date=pa.date32(), delisting_return=number),
+        benchmarks=pa.table(
+            {
+                "as_of_date": dates,
+                "benchmark_return": pa.array([0.01 * (i + 1) for i in range(days)], number),
+                "equal_weight_return": pa.array([-0.01 * (i + 1) for i in range(days)], number),
+            }
+        ),
+        costs=pa.Table.from_pylist(seed("costs")),
+        settings=SETTINGS,
+    )
+
+
+def test_a_walk_begins_with_its_first_decision_as_its_benchmarks_do():
+    row = seed("strategies")[0] | {"is_active": True}
+    walks = walks_of([row], [(2, row["strategy"], 5, 0.5)], 6)
+    assert walks["as_of_date"].to_pylist() == sessions(6)[2:]
+    assert walks["benchmark_return"].to_pylist() == pytest.approx([0, 0.04, 0.05, 0.06])
+    assert walks["equal_weight_return"].to_pylist() == pytest.approx([0, -0.04, -0.05, -0.06])
+    assert walks["net_return"][0].as_py() == 0
+    sides = [[trade["side"] for trade in day] for day in walks["trades"].to_pylist()]
+    assert sides == [[], ["buy"], [], []]
+    (trade,) = walks["trades"].to_pylist()[1]
+    assert (trade["decided_date"], trade["reason"], trade["security_id"]) == (sessions(6)[2], "enter", 5)
+
+
+def test_a_target_of_a_name_without_bars_is_refused():
+    row = seed("strategies")[0] | {"is_active": True}
+    with pytest.raises(MarketError, match="names a security or a date that pf_tape does not have"):
+        walks_of([row], [(2, row["strategy"], 5, 0.5), (2, row["strategy"], 6, 0.5)], 6, ids=(5, 7))
+
+
+def test_configurations_are_counted_once_whatever_the_samples_they_ran_on(tmp_path):
+    row = seed("strategies")[0] | {"is_active": True}
+    key = configuration_key(check_strategy(row), check_settings(SETTINGS))
+    outcome = {"start_date": sessions(1)[0], "end_date": sessions(1)[0], "sessions": 1} | dict.fromkeys(
+        ("annual_return", "annual_vol", "sharpe", "max_drawdown"), 0.5
+    )
+    append_trials(tmp_path, [trial(key, {}, outcome | {"sharpe": x}) for x in (1.0, 2.0)] + [trial("k", {}, outcome)])
+    days = walks_of([row], [(0, row["strategy"], 5, 0.5)], 6).select(
+        ["as_of_date", "strategy", "net_return", "gross_return", "turnover", "benchmark_return", "equal_weight_return"]
+    )
+    positions = pa.table({"strategy": [row["strategy"]], "gain_usd": [1.0]})
+    (ordered,), (shuffled,) = (
+        summarise(pa.Table.from_pylist([row]), table, positions, SETTINGS, tmp_path).to_pylist()
+        for table in (days, days.take([3, 1, 5, 0, 2, 4]))
+    )
+    assert ordered["n_trials"] == 2
+    assert len(read_trials(tmp_path)) == 4  # of the two, one ran on three samples
+    assert shuffled == ordered
+    assert (ordered["start_date"], ordered["end_date"]) == (sessions(6)[0], sessions(6)[-1])

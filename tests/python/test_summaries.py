@@ -43,11 +43,12 @@ def make_quality(horizon: int, every: int, dates: int = 130, seed: int = 0) -> p
     return frame.assign(alpha_name="a", horizon_days=horizon, every_sessions=every)
 
 
-@pytest.mark.parametrize(("horizon", "every"), [(1, 1), (5, 1), (20, 1), (20, 5)])
+@pytest.mark.parametrize(("horizon", "every"), [(1, 1), (5, 1), (20, 1), (20, 5), (12, 5)])
 def test_summaries_equal_the_textbook(horizon, every):
     """Means, ratios and Newey-West t added up term by term, in any order of the rows; dates without IC are out."""
     frame = make_quality(horizon, every)
     frame.loc[40, ["ic", "rank_ic"]] = np.nan
+    frame.loc[41, "rank_ic"] = 0.0  # not positive
     other = make_quality(60, 5).assign(alpha_name="b")
     connection = connection_of(quality=pd.concat([frame, other]).sample(frac=1, random_state=1))
     table = summaries.summarise_alphas(connection.table("quality"))
@@ -106,13 +107,23 @@ def walked(scores: np.ndarray, returns: np.ndarray, horizon: int) -> pd.DataFram
     return pd.DataFrame(rows, columns=["gross", "net", "traded", "trades"])
 
 
-@pytest.mark.parametrize("horizon", [1, 5])
-def test_the_signal_alone_is_the_walk_written_out(horizon):
+@pytest.mark.parametrize(("horizon", "first"), [(1, 0), (5, 0), (5, 2)])
+def test_the_signal_alone_is_the_walk_written_out(horizon, first):
+    """Where it begins between two decisions, it holds nothing until the next one."""
     scores, returns = make_market()
-    got = summaries.signal_book(scores, returns, np.arange(len(scores)), horizon, RATE)
-    expected = walked(scores, returns, horizon)
+    got = summaries.signal_book(scores[first:], returns[first:], np.arange(first, len(scores)), horizon, RATE)
+    expected = walked(np.where(np.arange(len(scores))[:, None] < first, np.nan, scores), returns, horizon)[first:]
     for column in expected:
         np.testing.assert_allclose(got[column], expected[column], rtol=1e-12, atol=1e-15)
+
+
+def test_what_was_traded_on_days_without_a_return_yet_counts_with_their_returns():
+    days = {"net": [0.01, 0.02, np.nan], "gross": [0.02, 0.03, np.nan], "traded": [1.0, 0.5, 8.0], "trades": [4, 2, 9]}
+    got = summaries.book_figures({name: np.array(values) for name, values in days.items()})
+    assert got["sessions"] == 2
+    assert got["signal_net_bps"] == pytest.approx(200)
+    assert got["signal_turnover"] == pytest.approx(1.5 / 2 * 252)
+    assert got["signal_trades_per_month"] == pytest.approx(6 / 2 * 21)
 
 
 def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
@@ -128,6 +139,7 @@ def fold_rows() -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, np.ndarray]:
     ends[dies_at * NAMES + name] = CALENDAR[dies_at + LAG + 3]
     starts = [CALENDAR[5], CALENDAR[10], CALENDAR[50], CALENDAR[70]]
     quality = make_quality(HORIZON, 1).iloc[10:]
+    quality.loc[60, ["ic", "rank_ic"]] = np.nan  # matured, and without a coefficient
     connection = connection_of(
         alphas=pd.DataFrame(keys).assign(a=np.where(np.arange(len(CALENDAR))[:, None] >= 10, scores, np.nan).ravel()),
         quality=pd.concat([quality, make_quality(20, 5).iloc[10:]]),
@@ -161,7 +173,7 @@ def test_a_folds_figures_are_those_of_its_test_window():
         assert row["last_matured_date"] == dates["matured_date"].max()
         for column in ("ic", "rank_ic", "hit_rate", "quantile_spread", "top_turnover"):
             assert row[column] == pytest.approx(dates[column].mean(), rel=1e-9)
-        interval = bootstrap_interval(dates["rank_ic"].to_numpy(), HORIZON)
+        interval = bootstrap_interval(dates["rank_ic"].dropna().to_numpy(), HORIZON)
         assert (row["rank_ic_low"], row["rank_ic_high"]) == pytest.approx(interval)
         net = stretch["net"].to_numpy()
         assert row["sessions"] == len(net)
