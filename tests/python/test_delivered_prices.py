@@ -222,6 +222,9 @@ def test_a_load_is_remembered_once_and_a_date_of_one_file_is_not_gone_when_anoth
                 "select dataset, session_date, bars, digest, first_seen_at from state__bar_loads order by all"
             ).fetchall()
         )
+        connection.execute("update state__bar_loads set hashed_by = 'another release'")
+        assert len(bar_loads(connection)) == 4, "as they are by this release, beside what they were by that one"
+        connection.execute("update state__bar_loads set hashed_by = version() || ' 2'")
         connection.execute("update int_bars set dataset = 'two' where session_date = date '2020-01-02'")
         found = [(dataset, day.day, bars, seen.year) for dataset, day, bars, _, seen in bar_loads(connection)]
         assert found == [("one", 1, 1, 2001), ("one", 2, 0, 2024), ("one", 2, 1, 2001), ("two", 2, 1, 2024)]

@@ -202,7 +202,8 @@ def test_the_gate_refuses_with_its_reasons(built):
 
 def test_a_promoted_version_serves_from_the_next_session_on_and_survives_new_code(built):
     before = built.sql("select alpha_name, effective_date, fit_id from ml_served_fits order by all")
-    choice = registry.promote(built.path, built.state, "good", 2, "steadier", who="ann")
+    choice = registry.promote(built.path, built.state, "good", 2, " steadier ", who="ann")
+    assert [(e["who"], e["why"]) for e in registry.events(built.state)][-1] == ("ann", "steadier")
     assert choice == registry.Choice("good", 2, "promote", CALENDAR[LAST + 1])
     built.build()
     after = built.sql("select alpha_name, effective_date, fit_id from ml_served_fits order by all")

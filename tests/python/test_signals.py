@@ -20,6 +20,8 @@ ROWS = {
     ("three", 3): ((-0.4, 0.2, 0.2, 0.6, None, None, None), (0, "short", 0.6)),
     ("three", 4): ((0.2, 0.4, 0.4, 0.2, None, None, None), (1, "flat", 0.4)),
     ("middle", 1): ((0.01, None, None, None, -0.05, 0.01, 0.06), (None, "long", None)),
+    ("pair", 1): ((0.02, None, None, None, None, None, None), (None, "long", None)),
+    ("pair", 2): ((0.01, None, None, None, None, None, None), (None, "long", None)),
     ("value", 1): ((-0.02, None, None, None, None, None, None), (None, "short", None)),
 }
 COLUMNS = ["score", "prob_up", "prob_flat", "prob_down", "q10", "q50", "q90"]
@@ -32,6 +34,7 @@ def test_signals_say_what_their_scores_mean():
     scores = frame.groupby("alpha_name")["score"]
     frame["score_rank"] = scores.rank(method="first", ascending=False).astype(int)
     frame["scored_names"] = scores.transform("size")
+    frame = pd.concat([frame, frame.assign(alpha_name="learned from", is_out_of_sample=False)])  # none of the signals
     connection = duckdb.connect()
     nulls = ", ".join(f"case when isnan({c}) then null else {c} end as {c}" for c in COLUMNS)
     connection.execute(f"create table ml_predictions as select * replace ({nulls}) from frame")
@@ -50,4 +53,5 @@ def test_signals_say_what_their_scores_mean():
     strengths = {(row["alpha_name"], row["security_id"]): row["strength"] for row in got}
     assert [strengths["two", name] for name in (1, 2, 3)] == [1, 0, 1]
     assert [strengths["three", name] for name in (1, 4, 2, 3)] == pytest.approx([1, 1 / 3, 1 / 3, 1])
+    assert strengths["pair", 1] == strengths["pair", 2] == 1
     assert strengths["value", 1] == 0  # alone on its date, it is neither high nor low
