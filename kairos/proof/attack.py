@@ -349,14 +349,16 @@ def _resplit(
     mine = f"where vendor = '{vendor}'" if vendor in {split[0] for split in splits} else ""
     ticker = next(column for column in types if column.lower() == "ticker")
     changes = {column: sign for column, sign in REBASED.get(place, {}).items() if column in types}
+    # what the file holds as whole numbers may be halves now: the file then holds doubles
+    kinds = {column: "varchar" if types[column] == "VARCHAR" else "double" for column in types}
     values = {
-        column: f"""case when factor is null then "{column}" else
-            (try_cast("{column}" as double) {"*" if sign > 0 else "/"} factor)::{types[column]} end"""
+        column: f"""case when factor is null then {identifier(column)}::{kinds[column]} else
+            (try_cast({identifier(column)} as double) {"*" if sign > 0 else "/"} factor)::{kinds[column]} end"""
         for column, sign in changes.items()
     }
     if "closeunadj" in types:  # as traded: the last bar trades on the new basis
         values["closeunadj"] = f"""case when factor is not null and {_date("date")} >= day
-            then (try_cast(closeunadj as double) / factor)::{types["closeunadj"]} else closeunadj end"""
+            then (try_cast(closeunadj as double) / factor)::{kinds["closeunadj"]} else closeunadj end"""
     columns = ", ".join(
         f"{values.get(column, 'rows.' + identifier(column))} as {identifier(column)}" for column in types
     )
@@ -371,7 +373,8 @@ def _resplit(
     }.get(place)
     if not new:
         return f"{sql} order by place"
-    added = ", ".join(f"{new.get(c, 'null')}::{types[c]} as {identifier(c)}" for c in types)
+    shown = {c: kinds[c] if c in values else types[c] for c in types}
+    added = ", ".join(f"{new.get(c, 'null')}::{shown[c]} as {identifier(c)}" for c in types)
     return f"select * from ({sql} order by place) union all (select {added} from splits {mine} order by all)"
 
 

@@ -237,6 +237,19 @@ def test_a_files_counts_and_dividends_go_to_the_basis_of_the_later_split(tmp_pat
     assert written["us-income-quarterly.csv"] == ["A,2022-12-31,2023-02-01,2000.0,7", "B,2022-12-31,2023-02-01,1000,7"]
 
 
+def test_whole_numbers_of_a_file_may_become_halves(tmp_path):
+    folder = tmp_path / "market/yahoo"
+    folder.mkdir(parents=True)
+    bars = """select ticker, date '2023-03-15' + day::integer as "Date", 8::float as "Open", 8::float as "High",
+        8::float as "Low", 8::float as "Close", 8::float as "Adj Close", 7::bigint as "Volume"
+        from (values ('A'), ('B')) as t(ticker), range(2) as days(day) order by all"""
+    duckdb.sql(f"copy ({bars}) to '{folder}/prices.parquet'")
+    (folder / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nA,2023-03-01,0,0.5\n")
+    attack_market(tmp_path / "market", tmp_path / "copy", CUT, "resplit")
+    written = duckdb.sql(f"""select ticker, "Close", "Volume" from '{tmp_path}/copy/yahoo/prices.parquet'""").fetchall()
+    assert written == [("A", 4.0, 14.0), ("A", 4.0, 14.0), ("B", 16.0, 3.5), ("B", 16.0, 3.5)]
+
+
 def test_what_is_seen_again_of_other_vendors(tmp_path):
     folder = tmp_path / "market"
     files = {
