@@ -281,7 +281,7 @@ def test_racing_commands_leave_one_active_version(built):
 def test_a_choice_waits_for_the_one_before_it(built, choose):
     """Whoever comes second must see the first one's event: it reads nothing before it has the lock."""
     with ThreadPoolExecutor(1) as pool:
-        with registry._locked(built.state):
+        with state.locked(built.state):
             second = pool.submit(choose, built.path, built.state, "good", version=2, why="a race")
             with pytest.raises(TimeoutError):
                 second.result(timeout=0.5)
