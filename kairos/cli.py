@@ -202,20 +202,26 @@ def _publish(args: argparse.Namespace) -> int:
 
 def _prove(args: argparse.Namespace) -> int:
     import datetime
+    import shutil
     import tempfile
 
     from kairos import state
     from kairos.proof import Builder, prove, report, to_table
 
-    builder = Builder(state=machine.state_dir(), workers=machine.workers())
-    code = builder.code_version
     with tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work) as work:
+        # all builds start from the state as it is now, whatever other builds add meanwhile
+        before = Path(work) / "state_before"
+        if machine.state_dir().exists():
+            shutil.copytree(machine.state_dir(), before, ignore=shutil.ignore_patterns("*.lock", "*.tmp", "tmp_*"))
+        builder = Builder(state=before, workers=machine.workers())
+        code = builder.code_version
         rows = prove(machine.market_dir(), Path(work), args.cut, attacks=args.attack, builder=builder)
     print(report(rows))
-    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
-    state.append(machine.state_dir(), "proof_results", to_table(rows, now, code))
     different = sum(row.rows_different for row in rows)
     print("The proof holds." if not different else f"THE PROOF FAILS: {different} cells dated by a cut changed.")
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    with state.locked(machine.state_dir()):
+        state.append(machine.state_dir(), "proof_results", to_table(rows, now, code))
     print("The next build shows it in marts.fct_proofs.")
     return int(different > 0)
 

@@ -9,7 +9,6 @@ import glob
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -64,9 +63,16 @@ def environment(
     return named | {"KAIROS_WORKERS": str(workers), "DBT_PROFILES_DIR": str(project.resolve())}
 
 
+MARK = ".made_by_kairos"
+
+
 def lock_file(path: Path) -> IO:
-    """A file to lock, made where it is not there; whoever may read it may lock it, whoever made it."""
-    return open(path, opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
+    """A file to lock, made where it is not there; whoever may read it may lock it, whoever made it (where the files are
+    on another host, whoever may write it: NFS locks no other)."""
+    try:
+        return open(path, "r+", opener=lambda name, flags: os.open(name, flags | os.O_CREAT, 0o666))
+    except PermissionError:
+        return path.open()
 
 
 def lock(file: IO, kind: int = fcntl.LOCK_EX) -> bool:
@@ -79,7 +85,7 @@ def lock(file: IO, kind: int = fcntl.LOCK_EX) -> bool:
     except BlockingIOError:
         return False
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EBADF):
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
             raise
     return True
 
@@ -88,7 +94,8 @@ def lock(file: IO, kind: int = fcntl.LOCK_EX) -> bool:
 def own_folder(place: Path, prefix: str) -> Iterator[Path]:
     """A folder of this process below `place`, gone afterwards.
 
-    A process that is killed cannot remove its own: the next one to ask for a folder of that prefix does.
+    A process that is killed cannot remove its own: the next one to ask for a folder of that prefix does. A folder is
+    taken for one of these by the mark in it, whatever its name.
     """
     for folder in place.glob(f"{glob.escape(prefix)}*"):
         _remove_unless_held(folder)
@@ -97,15 +104,16 @@ def own_folder(place: Path, prefix: str) -> Iterator[Path]:
         try:
             with contextlib.suppress(OSError):  # a file system without locks: nobody will remove it
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                (Path(folder) / MARK).touch()
             yield Path(folder)
         finally:
             os.close(lock)
 
 
 def _remove_unless_held(folder: Path) -> None:
-    """Remove a folder of this user that no process holds; one that has just been made may not be held yet."""
+    """Remove a folder of own_folder() that no process holds: it has its mark since it is held."""
     with contextlib.suppress(OSError):  # somebody else's, held, or gone meanwhile
-        if folder.stat().st_uid != os.getuid() or time.time() - folder.stat().st_mtime < 30:
+        if not (folder / MARK).exists() or folder.stat().st_uid != os.getuid():
             return
         lock = os.open(folder, os.O_RDONLY)
         try:

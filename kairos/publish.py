@@ -133,8 +133,8 @@ def declared_marts(project: Path) -> list[str]:
 
 
 def unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a build of the connection's current database was stopped or failed and no whole one has passed since:
-    its tables may be of two builds (macros/build_underway.sql)."""
+    """Whether a build of the connection's current database was stopped, or nodes did not pass and have not since: its
+    tables may be of two builds (macros/build_underway.sql)."""
     return bool(
         connection.execute(
             "select 1 from duckdb_tables() where database_name = current_database() and schema_name = 'raw'"

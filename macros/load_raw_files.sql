@@ -9,7 +9,10 @@
         {% endif %}
         {% set answer = run_query("select kairos_raw_statements()").columns[0].values()[0] | string %}
         {% set answer = fromjson(answer) %}
-        {% if answer.error %}{% do exceptions.raise_compiler_error(answer.error) %}{% endif %}
+        {% if answer.error %}
+            {% do run_query("select kairos_state_end()") %}
+            {% do exceptions.raise_compiler_error(answer.error) %}
+        {% endif %}
         {% for notice in answer.notices %}{% do log(notice, info=True) %}{% endfor %}
         {% for statement in answer.statements %}{% do run_query(statement) %}{% endfor %}
     {% endif %}

@@ -5,7 +5,7 @@
     {%- set text = setting(name) -%}
     {%- set parts = text.split('-') -%}
     {%- set is_plain = text | length == 10 and parts | map('length') | list == [4, 2, 2] and parts | join('') | int(-1) >= 0 -%}
-    {%- set last_days = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30} -%}
+    {%- set last_days = {2: 29 if parts[0] | int % 4 == 0 else 28, 4: 30, 6: 30, 9: 30, 11: 30} -%}
     {%- if not (
         is_plain and '1990-01-01' <= text <= '2035-12-31'
         and 1 <= parts[1] | int <= 12 and 1 <= parts[2] | int <= last_days.get(parts[1] | int, 31)

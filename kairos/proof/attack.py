@@ -23,6 +23,7 @@ from __future__ import annotations
 import datetime
 import glob
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
         attack: one of ATTACKS.
 
     Returns:
-        Rows deleted, changed or added per file; nothing where the market has no file that can be restated, or no name
-        that can be split.
+        Rows deleted, changed or added per file; nothing where no row of the market known by the cut can be published
+        again (restated), or no name be split after it (resplit).
 
     Raises:
         ProofError: a table of kairos.raw has no rule here, or nothing of the market lies after the cut.
@@ -69,15 +70,15 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
         for path in _files(market, table):
             target = out / path.relative_to(market)
             target.parent.mkdir(parents=True, exist_ok=True)
-            count = _attacked(path, target, table, rule, cut, attack, splits)
+            count = _attacked(market, path, out, table, cut, attack, splits)
             if count is None:
                 shutil.copyfile(path, target)
             else:
                 touched[str(path.relative_to(market))] = count
                 dated += count if rule not in AT_ANY_CUT or attack not in ("deleted", "scrambled") else 0
-    if not dated and (touched or attack in ("deleted", "scrambled")):
-        raise ProofError(f"Nothing in {market} can be {attack} after {cut}: choose an earlier cut.")
-    return touched
+    if not dated and attack in ("deleted", "scrambled"):
+        raise ProofError(f"Nothing in {market} lies after {cut}: choose an earlier cut.")
+    return touched if dated else {}
 
 
 def keep_all(cut: datetime.date) -> tuple[str, dict[str, str]]:
@@ -189,7 +190,7 @@ SEEN_AGAIN = {
     ("pystock", "prices"): "collected_date",
     ("pystock", "reports"): "collected_date",
 }
-SEEN_AGAIN_AFTER_DAYS = 7
+SEEN_AGAIN_AFTER_DAYS = 7  # but no later than today: what is dated later is refused
 # of files that are written anew on the basis of a later split: how a row changes, by the name of its column
 REBASED = {
     ("yahoo", "prices"): {"Open": -1, "High": -1, "Low": -1, "Close": -1, "Adj Close": -1, "Volume": 1},
@@ -251,35 +252,65 @@ def _files(market: Path, table: Table) -> list[Path]:
     return sorted(p for p in folder.glob("*.*") if p.suffix.lower() in SUFFIXES and table.matches(p.stem))
 
 
-def _later_splits(market: Path, cut: datetime.date) -> list[tuple[str, str, datetime.date, float]]:
-    """(vendor, ticker, date, factor) of the splits that `resplit` adds: on a name's last bar, where that is after the
-    cut and no split of its vendor is on that day. The factor is a power of two: halves and doubles are exact.
+def _later_splits(market: Path, cut: datetime.date) -> list[tuple[str, str, str, datetime.date, float]]:
+    """(vendor, symbol, ticker, date, factor) of the splits that `resplit` adds: on a name's last bar, where it is after
+    the cut, no split of its vendor is on that day and its file is adjusted that far. The factor is a power of two, for
+    halves and doubles are exact, and goes by the symbol: every vendor says the same.
     """
-    found = []
-    for vendor, tables, day in (("yahoo", ("prices",), "Date"), ("sharadar", ("sep", "sfp"), "date")):
-        paths = [p for t in TABLES if (t.vendor, t.name) in {(vendor, n) for n in tables} for p in _files(market, t)]
+    found, until = [], _basis_dates(market)
+    for vendor, names, day in (("yahoo", ("prices",), "Date"), ("sharadar", ("sep", "sfp"), "date")):
+        paths = [p for t in TABLES if t.vendor == vendor and t.name in names for p in _files(market, t)]
         said = [p for t in TABLES if (t.vendor, t.name) == (vendor, "actions") for p in _files(market, t)]
         if not paths or not said:
             continue
+        basis = min(until.get(_dataset(vendor, path), datetime.date.max) for path in paths)
         with duckdb.connect() as con:
-            bars = " union all ".join(f"select ticker, {_date(day)} as day from {_reader(path)}" for path in paths)
-            events = " union all ".join(f"select ticker, {_date(day)} as day from {_reader(path)}" for path in said)
+            bars, events = (
+                " union all ".join(
+                    f"select ticker, {_symbol('ticker')} as symbol, {_date(day)} as day from {_reader(path)}"
+                    for path in files
+                )
+                for files in (paths, said)
+            )
             last = con.execute(
-                f"""select ticker, max(day) as day from ({bars}) group by ticker
-                having max(day) > date '{cut}' and ticker is not null order by ticker"""
+                f"""select symbol, min(ticker) as ticker, max(day) as day from ({bars}) group by symbol
+                having max(day) > date '{cut}' and max(day) <= date '{basis}' and symbol is not null order by symbol"""
             ).fetchall()
-            taken = set(con.execute(f"from ({events})").fetchall())
-        free = [(ticker, date) for ticker, date in last if (ticker, date) not in taken]
-        found += [(vendor, *free[i], (2.0, 0.5, 4.0, None)[i % 4]) for i in range(len(free)) if i % 4 != 3]
+            taken = set(con.execute(f"select symbol, day from ({events})").fetchall())
+        for symbol, ticker, date in last:
+            factor = (2.0, 0.5, 4.0, None)[zlib.crc32(symbol.encode()) % 4]
+            if factor and (symbol, date) not in taken:
+                found.append((vendor, symbol, ticker, date, factor))
     return found
 
 
+def _basis_dates(market: Path) -> dict[str, datetime.date]:
+    """dataset -> the date to whose splits it is adjusted, of basis.csv."""
+    (table,) = (table for table in TABLES if (table.vendor, table.name) == ("market", "basis"))
+    found = {}
+    for path in _files(market, table):
+        rows = duckdb.sql(
+            f"select lower(trim(dataset::varchar)), {_date('basis_date')} from {_reader(path)}"
+        ).fetchall()
+        found |= {dataset: date for dataset, date in rows if dataset and date}
+    return found
+
+
+def _dataset(vendor: str, path: Path) -> str:
+    return f"{vendor}/{path.stem}".lower()
+
+
+def _symbol(column: str) -> str:
+    """SQL: a ticker in one spelling for all vendors."""
+    return f"replace(upper(trim({identifier(column)}::varchar)), '.', '-')"
+
+
 def _attacked(
-    path: Path, target: Path, table: Table, rule: Rule, cut: datetime.date, attack: str, splits: list[tuple]
+    market: Path, path: Path, out: Path, table: Table, cut: datetime.date, attack: str, splits: list[tuple]
 ) -> int | None:
     """Write the attacked copy of a file and return the number of rows that differ; None = it stays as it is."""
-    place = (table.vendor, table.name)
-    reader = _reader(path)
+    place, target = (table.vendor, table.name), out / path.relative_to(market)
+    rule, reader = RULES[place], _reader(path)
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = true")
         con.execute("set TimeZone = 'UTC'")
@@ -288,7 +319,7 @@ def _attacked(
         if attack == "resplit":
             if place not in REBASED and place != ("sharadar", "actions"):
                 return None
-            sql = _resplit(con, reader, types, place, splits)
+            sql = _resplit(con, path, types, place, splits, _basis_dates(market))
         elif rule is keep_all:
             return None
         else:
@@ -309,7 +340,7 @@ def _attacked(
                     for c in (*given, *others)
                 }
                 sql = f"select * exclude (is_kept, place){_replace(values)} from judged order by place"
-            elif place in SEEN_AGAIN:
+            elif place in SEEN_AGAIN and _seen_again_on(cut) > cut:
                 sql = _restated(table, types, cut, SEEN_AGAIN[place])
             else:
                 return None
@@ -321,10 +352,15 @@ def _attacked(
         return con.execute(query).fetchall()[0][0]
 
 
+def _seen_again_on(cut: datetime.date) -> datetime.date:
+    """When what was known is published once more."""
+    return min(cut + datetime.timedelta(days=SEEN_AGAIN_AFTER_DAYS), datetime.date.today())
+
+
 def _restated(table: Table, types: dict[str, str], cut: datetime.date, known: str) -> str:
     """All rows, and those of the last 400 days before the cut once more, seen a week after it with other numbers."""
     (known,) = (name for name in types if name.lower() == known.lower())
-    later = cut + datetime.timedelta(days=SEEN_AGAIN_AFTER_DAYS)
+    later = _seen_again_on(cut)
     moment = f"{later}T12:00:00+00:00" if known == "first_snapshot_at" else str(later)
     values = {c: _scrambled(c, types[c]) for c in _numbers(table, types)}
     values[known] = f"'{moment}'::{types[known]}"
@@ -338,15 +374,26 @@ def _restated(table: Table, types: dict[str, str], cut: datetime.date, known: st
 
 
 def _resplit(
-    con: duckdb.DuckDBPyConnection, reader: str, types: dict[str, str], place: tuple[str, str], splits: list[tuple]
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    types: dict[str, str],
+    place: tuple[str, str],
+    splits: list[tuple],
+    basis_dates: dict[str, datetime.date],
 ) -> str:
     """The rows of a file written anew on the basis of the added splits; files of events have the splits as well."""
     vendor, _ = place
-    con.execute("create temp table splits (vendor varchar, ticker varchar, day date, factor double)")
-    if splits:
-        con.executemany("insert into splits values (?, ?, ?, ?)", splits)
-    # counts of shares of a vendor without events of its own are on the basis of any vendor's splits
-    mine = f"where vendor = '{vendor}'" if vendor in {split[0] for split in splits} else ""
+    until = basis_dates.get(_dataset(vendor, path), datetime.date.max)
+    # counts of shares of a vendor without bars of its own are on the basis of any vendor's splits
+    is_own = any(vendor == other for other, *_ in splits)
+    mine = {
+        symbol: (symbol, *split)
+        for other, symbol, *split in splits
+        if split[1] <= until and (not is_own or other == vendor)
+    }
+    con.execute("create temp table splits (symbol varchar, split_ticker varchar, day date, factor double)")
+    if mine:
+        con.executemany("insert into splits values (?, ?, ?, ?)", list(mine.values()))
     ticker = next(column for column in types if column.lower() == "ticker")
     changes = {column: sign for column, sign in REBASED.get(place, {}).items() if column in types}
     # what the file holds as whole numbers may be halves now: the file then holds doubles
@@ -364,18 +411,18 @@ def _resplit(
     )
     sql = (
         f"select {columns}"
-        f" from (select *, row_number() over () as place from {reader}) as rows left join"
-        f" (select ticker as split_ticker, day, factor from splits {mine}) on rows.{identifier(ticker)} = split_ticker"
+        f" from (select *, row_number() over () as place, {_symbol(ticker)} as symbol from {_reader(path)}) as rows"
+        f" left join splits on rows.symbol = splits.symbol"
     )
     new = {
-        ("yahoo", "actions"): {"ticker": "ticker", "Date": "day", "Stock Splits": "factor", "Dividends": "0"},
-        ("sharadar", "actions"): {"ticker": "ticker", "date": "day", "action": "'split'", "value": "factor"},
+        ("yahoo", "actions"): {"ticker": "split_ticker", "Date": "day", "Stock Splits": "factor", "Dividends": "0"},
+        ("sharadar", "actions"): {"ticker": "split_ticker", "date": "day", "action": "'split'", "value": "factor"},
     }.get(place)
     if not new:
         return f"{sql} order by place"
     shown = {c: kinds[c] if c in values else types[c] for c in types}
     added = ", ".join(f"{new.get(c, 'null')}::{shown[c]} as {identifier(c)}" for c in types)
-    return f"select * from ({sql} order by place) union all (select {added} from splits {mine} order by all)"
+    return f"select * from ({sql} order by place) union all (select {added} from splits order by all)"
 
 
 def _numbers(table: Table, types: dict[str, str]) -> list[str]:
@@ -386,12 +433,12 @@ def _numbers(table: Table, types: dict[str, str]) -> list[str]:
 
 
 def _scrambled(column: str, type_: str) -> str:
-    """SQL: another value of a number, between half and twice of it; what is no number stays."""
+    """SQL: another value of a number, half to twice of it, with a fraction; what is no number stays."""
     group = "price" if column.lower() in PRICES else column
     other = (
         f"try_cast({identifier(column)} as double) * pow(2, 2 * (hash(place, '{group}') / 18446744073709551615) - 1)"
     )
-    return f"coalesce(({other})::{type_}, {identifier(column)})"
+    return f"coalesce(({other})::{'varchar' if type_ == 'VARCHAR' else 'double'}, {identifier(column)})"
 
 
 def _replace(values: dict[str, str]) -> str:

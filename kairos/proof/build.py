@@ -82,7 +82,8 @@ class Builder:
 
     @property
     def code_version(self) -> str:
-        """Digest of everything that a build is made of: seeds, SQL, macros, settings and the package."""
+        """Digest of the project's own part in a build: seeds, SQL, macros, dbt_project.yml and the package; settings of
+        the environment and libraries are not in it."""
         files = [path for part in PROJECT for path in sorted((self.project / part).rglob("*")) if _is_source(path)]
         digest = hashlib.sha256()
         for path in [self.project / "dbt_project.yml", *files]:

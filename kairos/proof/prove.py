@@ -15,6 +15,12 @@ from kairos.proof.build import Builder
 from kairos.proof.compare import ProofRow, compare, read_models
 from kairos.sessions import closes
 
+# why an attack is none on a market
+WITHOUT = {
+    "restated": "no file has a row of the 400 days before that could be published again",
+    "resplit": "no name has a vendor of splits, and its last bar after the cut and within its file's basis",
+}
+
 
 def prove(
     market: Path,
@@ -30,14 +36,15 @@ def prove(
         market: directory of vendor files.
         work: an empty directory for the builds; each takes about as much room as a warehouse of the market.
         cuts: sessions; none = default_cuts() of the whole build.
-        attacks: some of ATTACKS; none = all. One for which the market has no file is left out.
+        attacks: some of ATTACKS; none = all. One that finds nothing in the market is left out and said to be.
         builder: makes the builds; default this project's, on an empty state and one core.
 
     Returns:
         One row per cut, attack, model and column; the proof holds when every rows_different is 0.
 
     Raises:
-        ProofError: a cut is no session or nothing lies after it; a build did not pass; a model has no date.
+        ProofError: a cut is no session or nothing lies after it; a build did not pass; a model has no date; nothing was
+            compared.
     """
     if wrong := [str(cut) for cut in cuts if cut not in closes()]:
         raise ProofError(f"A cut is a session of the exchange calendar; {', '.join(wrong)} is none.")
@@ -47,14 +54,18 @@ def prove(
     models = read_models(builder.manifest)
     whole = builder.build(market, work / "whole")
     rows: list[ProofRow] = []
-    for cut in cuts or default_cuts(whole):
-        for attack in attacks or ATTACKS:
+    for cut in dict.fromkeys(cuts or default_cuts(whole)):
+        for attack in dict.fromkeys(attacks or ATTACKS):
             copy = work / f"market_{attack}_{cut}" / market.name
-            if not attack_market(market, copy, cut, attack):
-                continue
-            attacked = builder.build(copy, work / f"{attack}_{cut}")
-            rows += compare(whole, attacked, models, cut, attack)
-            shutil.rmtree(attacked.parent)
+            if attack_market(market, copy, cut, attack):
+                attacked = builder.build(copy, work / f"{attack}_{cut}")
+                rows += compare(whole, attacked, models, cut, attack)
+                shutil.rmtree(attacked.parent)
+            else:
+                print(f"{cut}, {attack}: left out, for {WITHOUT[attack]}.")
+            shutil.rmtree(copy.parent)
+    if not rows:
+        raise ProofError("Nothing was compared. Choose other attacks, or an earlier cut.")
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from pathlib import Path
 
@@ -106,9 +105,10 @@ def test_a_failure_leaves_the_old_market_and_no_scraps(tmp_path, monkeypatch):
     assert digests(market) == before
     assert [p.name for p in tmp_path.iterdir()] == ["market"]
     (tmp_path / ".market.of_a_killed_run/groups").mkdir(parents=True)
-    os.utime(tmp_path / ".market.of_a_killed_run", (0, 0))
+    (tmp_path / ".market.of_a_killed_run" / machine.MARK).touch()
+    (tmp_path / ".market.backup/notes").mkdir(parents=True)
     assert digests(write_market(market, 12, 1)) != before
-    assert [p.name for p in tmp_path.iterdir()] == ["market"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".market.backup", "market"], "what it did not make it leaves"
 
 
 def test_long_runs_say_how_far_they_are(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import sys
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,8 @@ from kairos.proof.attack import RULES
 from kairos.proof.compare import ROW, Model
 from kairos.raw import TABLES
 from kairos.schemas import PROOFS
+
+prove_module = sys.modules["kairos.proof.prove"]
 
 CUT = datetime.date(2023, 3, 15)
 DAY_BEFORE = CUT - datetime.timedelta(days=1)
@@ -159,6 +162,16 @@ def differences_of(market: Path, copy: Path, file: str, known: str) -> tuple[lis
     )
 
 
+def test_scrambled_whole_numbers_may_be_larger_than_their_type(tmp_path):
+    folder = tmp_path / "market/yahoo"
+    folder.mkdir(parents=True)
+    bars = """select 'A' || n as ticker, date '2023-03-16' as "Date", 8.0 as "Open", 8.0 as "High", 8.0 as "Low",
+        8.0 as "Close", 8.0 as "Adj Close", 2000000000::integer as "Volume" from range(50) as t(n)"""
+    duckdb.sql(f"copy ({bars}) to '{folder}/prices.parquet'")
+    assert attack_market(tmp_path / "market", tmp_path / "copy", CUT, "scrambled") == {"yahoo/prices.parquet": 50}
+    assert one(f"""select max("Volume") > 2147483647 from '{tmp_path}/copy/yahoo/prices.parquet'""") == (True,)
+
+
 def test_scrambled_numbers_lie_between_half_and_twice_and_a_rows_prices_move_together(small_market, tmp_path):
     attack_market(small_market, tmp_path, CUT, "scrambled")
     before, after = differences_of(small_market, tmp_path, "sharadar/SEP.parquet", "date")
@@ -219,22 +232,22 @@ def test_a_files_counts_and_dividends_go_to_the_basis_of_the_later_split(tmp_pat
     yahoo, simfin = tmp_path / "market/yahoo", tmp_path / "market/simfin"
     yahoo.mkdir(parents=True)
     simfin.mkdir()
-    bars = ["A,2023-03-15,8,8,8,8,4,100", "A,2023-03-16,8,8,8,8,8,100", "B,2023-03-15,8,8,8,8,8,100"]
+    bars = ["D,2023-03-15,8,8,8,8,4,100", "D,2023-03-16,8,8,8,8,8,100", "B,2023-03-15,8,8,8,8,8,100"]
     (yahoo / "prices.csv").write_text("\n".join(["ticker,Date,Open,High,Low,Close,Adj Close,Volume", *bars]) + "\n")
-    (yahoo / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nA,2023-03-01,0,0.5\nB,2023-03-01,0,0.5\n")
-    rows = ["A;2022-12-31;2023-02-01;1000;7", "B;2022-12-31;2023-02-01;1000;7"]
+    (yahoo / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nD,2023-03-01,0,0.5\nB,2023-03-01,0,0.5\n")
+    rows = ["D;2022-12-31;2023-02-01;1000;7", "B;2022-12-31;2023-02-01;1000;7"]
     head = "Ticker;Report Date;Publish Date;Shares (Basic);Revenue"
     (simfin / "us-income-quarterly.csv").write_text("\n".join([head, *rows]) + "\n")
     touched = attack_market(tmp_path / "market", tmp_path / "copy", CUT, "resplit")
     assert touched == {"yahoo/prices.csv": 2, "yahoo/actions.csv": 2, "simfin/us-income-quarterly.csv": 1}
     written = {path.name: path.read_text().splitlines()[1:] for path in (tmp_path / "copy").rglob("*.csv")}
     assert written["prices.csv"] == [
-        "A,2023-03-15,4.0,4.0,4.0,4.0,2.0,200.0",
-        "A,2023-03-16,4.0,4.0,4.0,4.0,4.0,200.0",
+        "D,2023-03-15,4.0,4.0,4.0,4.0,2.0,200.0",
+        "D,2023-03-16,4.0,4.0,4.0,4.0,4.0,200.0",
         bars[2],
     ]
-    assert written["actions.csv"] == ["A,2023-03-01,0,0.25", "B,2023-03-01,0,0.5", "A,2023-03-16,2.0,0"]
-    assert written["us-income-quarterly.csv"] == ["A,2022-12-31,2023-02-01,2000.0,7", "B,2022-12-31,2023-02-01,1000,7"]
+    assert written["actions.csv"] == ["D,2023-03-01,0,0.25", "B,2023-03-01,0,0.5", "D,2023-03-16,2.0,0"]
+    assert written["us-income-quarterly.csv"] == ["D,2022-12-31,2023-02-01,2000.0,7", "B,2022-12-31,2023-02-01,1000,7"]
 
 
 def test_whole_numbers_of_a_file_may_become_halves(tmp_path):
@@ -242,12 +255,84 @@ def test_whole_numbers_of_a_file_may_become_halves(tmp_path):
     folder.mkdir(parents=True)
     bars = """select ticker, date '2023-03-15' + day::integer as "Date", 8::float as "Open", 8::float as "High",
         8::float as "Low", 8::float as "Close", 8::float as "Adj Close", 7::bigint as "Volume"
-        from (values ('A'), ('B')) as t(ticker), range(2) as days(day) order by all"""
+        from (values ('B'), ('D')) as t(ticker), range(2) as days(day) order by all"""
     duckdb.sql(f"copy ({bars}) to '{folder}/prices.parquet'")
-    (folder / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nA,2023-03-01,0,0.5\n")
+    (folder / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\nD,2023-03-01,0,0.5\n")
     attack_market(tmp_path / "market", tmp_path / "copy", CUT, "resplit")
     written = duckdb.sql(f"""select ticker, "Close", "Volume" from '{tmp_path}/copy/yahoo/prices.parquet'""").fetchall()
-    assert written == [("A", 4.0, 14.0), ("A", 4.0, 14.0), ("B", 16.0, 3.5), ("B", 16.0, 3.5)]
+    assert written == [("B", 16.0, 3.5), ("B", 16.0, 3.5), ("D", 4.0, 14.0), ("D", 4.0, 14.0)]
+
+
+def test_a_later_split_goes_by_the_symbol_and_not_beyond_a_files_basis(tmp_path):
+    """MOG.A of one vendor is MOG-A of the other; the statements of the second stand on a basis before the split."""
+    market = tmp_path / "market"
+    bars = "ticker,Date,Open,High,Low,Close,Adj Close,Volume\nMOG-A,2023-03-16,8,8,8,8,8,100\n"
+    files = {
+        "yahoo/prices.csv": bars,
+        "yahoo/actions.csv": "ticker,Date,Stock Splits,Dividends\n",
+        "simfin/us-income-quarterly.csv": "Ticker,Shares (Basic)\nMOG.A,1000\nmog-a,1000\n",
+        "simfin/us-balance-quarterly.csv": "Ticker,Shares (Basic)\nMOG.A,1000\n",
+        "basis.csv": "dataset,basis_date\nyahoo/prices,2023-03-16\nsimfin/us-balance-quarterly,2023-03-15\n",
+    }
+    for file, text in files.items():
+        (market / file).parent.mkdir(parents=True, exist_ok=True)
+        (market / file).write_text(text)
+    attack_market(market, tmp_path / "copy", CUT, "resplit")
+    said = (tmp_path / "copy/yahoo/actions.csv").read_text().splitlines()[1].split(",")
+    assert said[0] == "MOG-A" and float(said[2]) == 4
+    counts = {
+        file: duckdb.sql(f"select * from '{tmp_path}/copy/{file}'").fetchall() for file in files if "simfin" in file
+    }
+    assert [row[1] for row in counts["simfin/us-income-quarterly.csv"]] == [1000 * float(said[2])] * 2
+    assert [row[1] for row in counts["simfin/us-balance-quarterly.csv"]] == [1000]
+    (market / "basis.csv").write_text("dataset,basis_date\nyahoo/prices,2023-03-15\n")
+    assert attack_market(market, tmp_path / "again", CUT, "resplit") == {}
+
+
+def test_nothing_is_published_again_that_was_not_known_shortly_before_or_would_be_of_the_future(tmp_path):
+    folder = tmp_path / "market/finnhub"
+    folder.mkdir(parents=True)
+    head = "symbol,name,transactionDate,transactionCode,change,transactionPrice,filingDate,id"
+    (folder / "insider.csv").write_text(f"{head}\nA,Ann,2023-03-01,P,100,5,2023-03-03,x1\n")
+    market, later = tmp_path / "market", datetime.date(2024, 5, 1)
+    assert attack_market(market, tmp_path / "later", later, "restated") == {}
+    today = datetime.date.today()
+    (folder / "insider.csv").write_text(f"{head}\nA,Ann,2023-03-01,P,100,5,{today - datetime.timedelta(days=3)},x1\n")
+    yesterday = today - datetime.timedelta(days=1)
+    assert attack_market(market, tmp_path / "near", yesterday, "restated") == {"finnhub/insider.csv": 1}
+    assert str(today) in (tmp_path / "near/finnhub/insider.csv").read_text()
+    assert attack_market(market, tmp_path / "now", today, "restated") == {}
+
+
+def test_each_attack_is_made_once_and_one_that_finds_nothing_is_said(tmp_path, monkeypatch, capsys):
+    """And a proof of nothing is none."""
+    made = []
+    monkeypatch.setattr(
+        prove_module,
+        "attack_market",
+        lambda market, copy, cut, attack: (
+            copy.mkdir(parents=True),
+            made.append(attack),
+            {"a": 1} if attack == "deleted" else {},
+        )[-1],
+    )
+    monkeypatch.setattr(prove_module, "compare", lambda *given: [ProofRow("facts", "x", given[-1], CUT, 1, 0, None)])
+
+    class Built:
+        def __init__(self):
+            self.manifest = {"nodes": {}}
+
+        def build(self, market, work):
+            work.mkdir(parents=True)
+            return work / "kairos.duckdb"
+
+    rows = proof.prove(
+        tmp_path, tmp_path / "work", [CUT, CUT], attacks=["deleted", "resplit", "deleted"], builder=Built()
+    )
+    assert (made, len(rows)) == (["deleted", "resplit"], 1)
+    assert f"{CUT}, resplit: left out, for no name has" in capsys.readouterr().out
+    with pytest.raises(ProofError, match="Nothing was compared"):
+        proof.prove(tmp_path, tmp_path / "again", [CUT], attacks=["resplit"], builder=Built())
 
 
 def test_what_is_seen_again_of_other_vendors(tmp_path):
@@ -347,7 +432,7 @@ def test_a_proof_is_kept_whatever_it_found(tmp_path, monkeypatch, capsys):
     asked = []
 
     def prove(market, work, cuts, *, attacks, builder):
-        asked.append((cuts, attacks, builder.state))
+        asked.append((cuts, attacks, builder.state.name))
         return [found, dataclasses.replace(found, rows_different=0, first_difference=None, column_name=ROW)]
 
     monkeypatch.setattr(proof, "prove", prove)
@@ -357,7 +442,7 @@ def test_a_proof_is_kept_whatever_it_found(tmp_path, monkeypatch, capsys):
     bars = "ticker,Date,Open,High,Low,Close,Adj Close,Volume\nA,2023-03-14,1,2,1,1.5,1.4,100\n"
     (tmp_path / "yahoo/prices.csv").write_text(bars)
     assert cli.main(["prove", "--cut", str(CUT), "--attack", "resplit"]) == 1
-    assert asked == [([CUT], ["resplit"], tmp_path / "state")]
+    assert asked == [([CUT], ["resplit"], "state_before")]
     assert "THE PROOF FAILS: 2 cells" in capsys.readouterr().out
     kept = state.read(tmp_path / "state", "proof_results", PROOFS).to_pylist()
     assert [(row["column_name"], row["rows_different"]) for row in kept] == [("x", 2), (ROW, 0)]

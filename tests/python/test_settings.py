@@ -56,7 +56,7 @@ def test_a_number_need_not_be_whole_where_the_macro_says_so(given):
 
 
 @pytest.mark.parametrize(
-    "given", ["soon", "2013-1-01", "2013-13-01", "2013-04-31", "20130101", "1985-01-01", "2036-01-01"]
+    "given", ["soon", "2013-1-01", "2013-13-01", "2013-04-31", "2013-02-29", "20130101", "1985-01-01", "2036-01-01"]
 )
 def test_a_date_that_is_no_day_of_the_calendar_is_refused(given):
     """Folds counted from a day before the calendar were none, and so were fits, scores and trades."""

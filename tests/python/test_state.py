@@ -53,6 +53,7 @@ def test_one_build_at_a_time_adds_to_a_state(tmp_path, monkeypatch):
     state.end(tmp_path)
 
 
+@pytest.mark.chaos
 def test_a_killed_build_holds_nothing_and_its_drafts_go(tmp_path):
     other = _holder(tmp_path)
     kept = tmp_path / "row_loads/0123.parquet"
