@@ -48,6 +48,8 @@ def append_trials(state: Path, trials: list[dict[str, Any]]) -> int:
     Raises:
         StateError: the ledger cannot be read or written.
     """
+    if not trials:
+        return 0
     with state_files.locked(state):
         known = set(read_trials(state)["trial_key"].to_pylist())
         new = sorted(
