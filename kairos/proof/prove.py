@@ -18,7 +18,7 @@ from kairos.sessions import closes
 # why an attack is none on a market
 WITHOUT = {
     "restated": "no file has a row of the 400 days before that could be published again",
-    "resplit": "no name has a vendor of splits, and its last bar after the cut and within its file's basis",
+    "resplit": "no name has a vendor of splits and a last bar after the cut, within its file's basis",
 }
 
 
