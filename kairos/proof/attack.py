@@ -57,7 +57,8 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
     out.mkdir(parents=True, exist_ok=True)
     touched: dict[str, int] = {}
     dated = 0  # rows touched because of their date
-    splits = _later_splits(market, cut) if attack == "resplit" else []
+    basis_dates = _basis_dates(market)
+    splits = _later_splits(market, cut, basis_dates) if attack == "resplit" else []
     if attack == "resplit" and not splits:
         return {}
     for table in TABLES:
@@ -70,7 +71,8 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
         for path in _files(market, table):
             target = out / path.relative_to(market)
             target.parent.mkdir(parents=True, exist_ok=True)
-            count = _attacked(market, path, out, table, cut, attack, splits)
+            until = basis_dates.get(_dataset(table.vendor, path), datetime.date.max)
+            count = _attacked(path, target, table, cut, attack, [split for split in splits if split[3] <= until])
             if count is None:
                 shutil.copyfile(path, target)
             else:
@@ -252,18 +254,20 @@ def _files(market: Path, table: Table) -> list[Path]:
     return sorted(p for p in folder.glob("*.*") if p.suffix.lower() in SUFFIXES and table.matches(p.stem))
 
 
-def _later_splits(market: Path, cut: datetime.date) -> list[tuple[str, str, str, datetime.date, float]]:
+def _later_splits(
+    market: Path, cut: datetime.date, basis_dates: dict[str, datetime.date]
+) -> list[tuple[str, str, str, datetime.date, float]]:
     """(vendor, symbol, ticker, date, factor) of the splits that `resplit` adds: on a name's last bar, where it is after
     the cut, no split of its vendor is on that day and its file is adjusted that far. The factor is a power of two, for
     halves and doubles are exact, and goes by the symbol: every vendor says the same.
     """
-    found, until = [], _basis_dates(market)
+    found = []
     for vendor, names, day in (("yahoo", ("prices",), "Date"), ("sharadar", ("sep", "sfp"), "date")):
         paths = [p for t in TABLES if t.vendor == vendor and t.name in names for p in _files(market, t)]
         said = [p for t in TABLES if (t.vendor, t.name) == (vendor, "actions") for p in _files(market, t)]
         if not paths or not said:
             continue
-        basis = min(until.get(_dataset(vendor, path), datetime.date.max) for path in paths)
+        basis = min(basis_dates.get(_dataset(vendor, path), datetime.date.max) for path in paths)
         with duckdb.connect() as con:
             bars, events = (
                 " union all ".join(
@@ -306,10 +310,11 @@ def _symbol(column: str) -> str:
 
 
 def _attacked(
-    market: Path, path: Path, out: Path, table: Table, cut: datetime.date, attack: str, splits: list[tuple]
+    path: Path, target: Path, table: Table, cut: datetime.date, attack: str, splits: list[tuple]
 ) -> int | None:
-    """Write the attacked copy of a file and return the number of rows that differ; None = it stays as it is."""
-    place, target = (table.vendor, table.name), out / path.relative_to(market)
+    """Write the attacked copy of a file and return the number of rows that differ; None = it stays as it is. The splits
+    are those up to the file's basis."""
+    place = (table.vendor, table.name)
     rule, reader = RULES[place], _reader(path)
     with duckdb.connect() as con:
         con.execute("set preserve_insertion_order = true")
@@ -319,7 +324,7 @@ def _attacked(
         if attack == "resplit":
             if place not in REBASED and place != ("sharadar", "actions"):
                 return None
-            sql = _resplit(con, path, types, place, splits, _basis_dates(market))
+            sql = _resplit(con, path, types, place, splits)
         elif rule is keep_all:
             return None
         else:
@@ -379,18 +384,12 @@ def _resplit(
     types: dict[str, str],
     place: tuple[str, str],
     splits: list[tuple],
-    basis_dates: dict[str, datetime.date],
 ) -> str:
     """The rows of a file written anew on the basis of the added splits; files of events have the splits as well."""
     vendor, _ = place
-    until = basis_dates.get(_dataset(vendor, path), datetime.date.max)
     # counts of shares of a vendor without bars of its own are on the basis of any vendor's splits
     is_own = any(vendor == other for other, *_ in splits)
-    mine = {
-        symbol: (symbol, *split)
-        for other, symbol, *split in splits
-        if split[1] <= until and (not is_own or other == vendor)
-    }
+    mine = {symbol: (symbol, *split) for other, symbol, *split in splits if not is_own or other == vendor}
     con.execute("create temp table splits (symbol varchar, split_ticker varchar, day date, factor double)")
     if mine:
         con.executemany("insert into splits values (?, ?, ?, ?)", list(mine.values()))

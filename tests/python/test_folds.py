@@ -16,6 +16,18 @@ CALENDAR = business_days(1100, dt.date(2012, 12, 3))
 MONTH_STARTS = {}
 for position, day in enumerate(CALENDAR):
     MONTH_STARTS.setdefault((day.year, day.month), position)
+# an alpha of plain folds; tests say in what theirs differs
+SPEC = {
+    "task": "regression",
+    "horizon_days": 5,
+    "train_window": "expanding",
+    "train_months": 6,
+    "test_months": 6,
+    "step_months": 6,
+    "embargo_sessions": 0,
+    "train_every_sessions": 1,
+    "min_training_rows": 1,
+}
 
 
 def add_months(year: int, month: int, months: int) -> tuple[int, int]:
@@ -206,33 +218,13 @@ def test_folds_do_not_change_when_the_future_is_removed(spec, cut, seed):
 
 
 def test_a_market_shorter_than_a_fold_has_none():
-    spec = {
-        "task": "classification",
-        "horizon_days": 5,
-        "train_window": "expanding",
-        "train_months": 24,
-        "test_months": 6,
-        "step_months": 6,
-        "embargo_sessions": 0,
-        "train_every_sessions": 5,
-        "min_training_rows": 1,
-    }
+    spec = SPEC | {"task": "classification", "train_months": 24, "train_every_sessions": 5}
     market = make_market(np.random.default_rng(0), 100, 200, 3, 5, 1)
     assert build_folds(market, spec, 1) == []
 
 
 def test_a_class_without_rows_is_a_reason_to_skip():
-    spec = {
-        "task": "classification",
-        "horizon_days": 5,
-        "train_window": "expanding",
-        "train_months": 6,
-        "test_months": 6,
-        "step_months": 6,
-        "embargo_sessions": 0,
-        "train_every_sessions": 1,
-        "min_training_rows": 1,
-    }
+    spec = SPEC | {"task": "classification"}
     market = make_market(np.random.default_rng(0), 50, 400, 3, 5, 1)
     market.loc[market["label"].notna(), "label"] = 1.0
     folds = build_folds(market, spec, 1)
@@ -244,18 +236,7 @@ def test_a_class_without_rows_is_a_reason_to_skip():
 
 
 def test_three_classes_need_rows_of_each_to_learn_and_to_calibrate():
-    spec = {
-        "task": "multiclass",
-        "horizon_days": 5,
-        "train_window": "expanding",
-        "train_months": 6,
-        "test_months": 6,
-        "step_months": 6,
-        "embargo_sessions": 0,
-        "train_every_sessions": 1,
-        "min_training_rows": 1,
-        "calibration": "platt",
-    }
+    spec = SPEC | {"task": "multiclass", "calibration": "platt"}
     market = make_market(np.random.default_rng(0), 20, 180, 3, 5, 1)
     market.loc[market.index % 5 == 0, "label"] *= 2  # 0, 1 and 2, where there is a label
     (fold,) = build_folds(market, spec, 1)
@@ -273,17 +254,7 @@ def test_three_classes_need_rows_of_each_to_learn_and_to_calibrate():
 @pytest.mark.parametrize(("last", "folds"), [(-1, 0), (0, 1)])
 def test_a_fold_begins_with_the_first_session_of_its_test_window(last, folds):
     """A market whose last date is that session has the fold, to score that date; one that ends before it has not."""
-    spec = {
-        "task": "regression",
-        "horizon_days": 5,
-        "train_window": "expanding",
-        "train_months": 6,
-        "test_months": 6,
-        "step_months": 6,
-        "embargo_sessions": 0,
-        "train_every_sessions": 1,
-        "min_training_rows": 1,
-    }
+    spec = SPEC
     start = MONTH_STARTS[2013, 7]
     assert len(build_folds(make_market(np.random.default_rng(0), 20, start + last, 3, 5, 1), spec, 1)) == folds
 
@@ -291,17 +262,7 @@ def test_a_fold_begins_with_the_first_session_of_its_test_window(last, folds):
 @pytest.mark.parametrize("embargo", [0, 3])
 def test_the_last_training_row_is_the_newest_whose_label_ends_before_the_test(embargo):
     """One row a session, labels settled on schedule: the last has session + lag + h + embargo = test start - 1."""
-    spec = {
-        "task": "regression",
-        "horizon_days": 5,
-        "train_window": "expanding",
-        "train_months": 6,
-        "test_months": 6,
-        "step_months": 6,
-        "embargo_sessions": embargo,
-        "train_every_sessions": 1,
-        "min_training_rows": 1,
-    }
+    spec = SPEC | {"embargo_sessions": embargo}
     sessions = range(30, 300)
     market = pd.DataFrame(
         {
