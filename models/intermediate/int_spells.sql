@@ -1,9 +1,10 @@
 {#- Spells: a ticker's bars up to what ends them, each a security. What ends a spell, counted forward in time so that
     nothing about it depends on the spells after it:
       - a delisting by the vendor's event, where the vendor delivers events; its silence means nothing then;
-      - else, in a market that keeps delisted names, 20 sessions without a bar: the 20th declares the security dead;
-      - 60 sessions without a bar, where the ticker is all there is to know a security by. A vendor's permanent id
-        outlasts any silence;
+      - else, in a market that keeps delisted names, 20 sessions without a bar while the market went on: the 20th declares
+        the security dead. A session on which no common share has a bar is a hole in the delivery and counts for nobody;
+      - 60 sessions without a bar, where the ticker is all there is to know a security by, whatever the market did. A
+        vendor's permanent id outlasts any silence;
       - a close of at least 20 times that of the bar before, where there is no permanent id, unless the vendor's splits
         leave less than 20 times of it: those that the file of one of the two bars is adjusted for (up to its basis
         date) and the other is not. The bar before is the last one accepted, however many sessions ago, as long as no
@@ -103,10 +104,10 @@ neighbours as (
         session_index,
         session_date,
         dataset,
+        lag(session_index) over () as session_index_before,
         lag(session_date) over () as session_date_before,
         lag(dataset) over () as dataset_before,
         coalesce(lag(ticker) over () = ticker and lag(vendor) over () = vendor, false) as is_continued,
-        session_index - lag(session_index) over () - 1 as silent_sessions,
         close / lag(close) over () as close_ratio
 
     from bars
@@ -190,12 +191,16 @@ served as (
         neighbours.vendor,
         neighbours.session_index,
         event_vendors.vendor is not null as has_events,
-        companies.permanent_id,
+        event_vendors.vendor is null and market_facts.keeps_delisted as dies_of_silence,
+        case when companies.permanent_id_vendor = neighbours.vendor then companies.permanent_id end as permanent_id,
+        companies.company_name as name,
         case
-            when event_vendors.vendor is null and market_facts.keeps_delisted then {{ delisted_after_sessions }}
-            when companies.permanent_id is null then {{ gap_sessions }}
-        end as ends_after_silence,
-        market_facts.keeps_delisted
+            when companies.security_type is not null then companies.security_type
+            when starts_with(neighbours.ticker, '^') then 'index'
+            when security_types.security_type is not null then security_types.security_type
+            when regexp_matches(companies.company_name, '\b(ETF|ETN)\b', 'i') then 'etf'
+            else 'common'
+        end as security_type
 
     from neighbours
 
@@ -205,9 +210,10 @@ served as (
         on neighbours.vendor = event_vendors.vendor
 
     left join companies
-        on
-            neighbours.ticker = companies.ticker
-            and neighbours.vendor = companies.permanent_id_vendor
+        on neighbours.ticker = companies.ticker
+
+    left join security_types
+        on neighbours.ticker = security_types.ticker
 
     where not neighbours.is_continued
 
@@ -216,6 +222,61 @@ served as (
             partition by neighbours.ticker
             order by neighbours.session_index, list_position({{ var('price_vendors') }}, neighbours.vendor)
         ) = 1
+
+),
+
+traded as (
+
+    select distinct bars.session_index
+
+    from bars
+
+    inner join served
+        on
+            bars.ticker = served.ticker
+            and bars.vendor = served.vendor
+
+    where served.security_type = 'common'
+
+),
+
+-- on how many sessions up to each the market has traded
+market_days as (
+
+    select
+        sessions.session_index,
+        count(traded.session_index) over (
+            order by sessions.session_index
+        ) as market_sessions
+
+    from sessions
+
+    left join traded
+        on sessions.session_index = traded.session_index
+
+),
+
+-- without a bar for long enough to mean something
+silences as (
+
+    select
+        neighbours.ticker,
+        neighbours.vendor,
+        neighbours.session_index,
+        neighbours.session_index_before,
+        served.permanent_id,
+        served.dies_of_silence
+
+    from neighbours
+
+    inner join served
+        on
+            neighbours.ticker = served.ticker
+            and neighbours.vendor = served.vendor
+
+    where
+        neighbours.is_continued
+        and neighbours.session_index - neighbours.session_index_before > {{ delisted_after_sessions }}
 
 ),
 
@@ -251,21 +312,27 @@ starts as (
     union
 
     select
-        neighbours.ticker,
-        neighbours.vendor,
-        neighbours.session_index as first_session_index
+        silences.ticker,
+        silences.vendor,
+        silences.session_index as first_session_index
 
-    from neighbours
+    from silences
 
-    inner join served
-        on
-            neighbours.ticker = served.ticker
-            and neighbours.vendor = served.vendor
+    left join market_days as before
+        on silences.session_index_before = before.session_index
+
+    left join market_days as last_silent
+        on silences.session_index - 1 = last_silent.session_index
 
     where
-        neighbours.is_continued
-        and neighbours.silent_sessions >= {{ delisted_after_sessions }}
-        and neighbours.silent_sessions >= served.ends_after_silence
+        (
+            silences.dies_of_silence
+            and last_silent.market_sessions - before.market_sessions >= {{ delisted_after_sessions }}
+        )
+        or (
+            silences.permanent_id is null
+            and silences.session_index - silences.session_index_before > {{ gap_sessions }}
+        )
 
     union
 
@@ -347,7 +414,9 @@ typed as (
         bounded.*,
         served.permanent_id,
         served.has_events,
-        served.keeps_delisted,
+        served.dies_of_silence,
+        served.name,
+        served.security_type,
         case
             when served.permanent_id is null
                 then {{ security_key("concat_ws('|', bounded.ticker, bounded.spell_number)") }}
@@ -355,26 +424,12 @@ typed as (
                 {{ security_key(
                     "concat_ws('|', bounded.vendor, served.permanent_id, nullif(bounded.spell_number, 1))"
                 ) }}
-        end as security_id,
-        companies.company_name as name,
-        case
-            when companies.security_type is not null then companies.security_type
-            when starts_with(bounded.ticker, '^') then 'index'
-            when security_types.security_type is not null then security_types.security_type
-            when regexp_matches(companies.company_name, '\b(ETF|ETN)\b', 'i') then 'etf'
-            else 'common'
-        end as security_type
+        end as security_id
 
     from bounded
 
     inner join served
         on bounded.ticker = served.ticker
-
-    left join companies
-        on bounded.ticker = companies.ticker
-
-    left join security_types
-        on bounded.ticker = security_types.ticker
 
 ),
 
@@ -420,6 +475,30 @@ events as (
 
     qualify row_number() over (partition by ended.security_id order by delistings.known_session_index) = 1
 
+),
+
+-- the session on which the market has traded 20 times without the name, where its symbol has not come back by then
+deaths as (
+
+    select
+        ended.security_id,
+        min(market_days.session_index) as known_session_index
+
+    from ended
+
+    inner join market_days as last_days
+        on ended.last_session_index = last_days.session_index
+
+    inner join market_days
+        on last_days.market_sessions + {{ delisted_after_sessions }} = market_days.market_sessions
+
+    where
+        ended.dies_of_silence
+        and market_days.session_index <= ended.market_end_index
+        and market_days.session_index < coalesce(ended.next_first_session_index, 2147483647)
+
+    group by ended.security_id
+
 )
 
 select
@@ -444,13 +523,7 @@ select
     ---------- the session whose close makes the delisting known; NULL while none is
     case
         when ended.has_events then events.known_session_index
-        when
-            ended.keeps_delisted
-            and ended.last_session_index + {{ delisted_after_sessions }} <= ended.market_end_index
-            and coalesce(
-                ended.last_session_index + {{ delisted_after_sessions }} < ended.next_first_session_index, true
-            )
-            then ended.last_session_index + {{ delisted_after_sessions }}
+        else deaths.known_session_index
     end as delisting_known_index,
     events.known_at as delisting_known_at,
 
@@ -462,6 +535,9 @@ from ended
 
 left join events
     on ended.security_id = events.security_id
+
+left join deaths
+    on ended.security_id = deaths.security_id
 
 where ended.first_session_index <= ended.market_end_index
 

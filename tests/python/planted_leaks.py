@@ -450,8 +450,8 @@ LEAKS = (
         (
             (
                 f"{INTERMEDIATE}/int_spells.sql",
-                "then ended.last_session_index + {{ delisted_after_sessions }}\n",
-                "then ended.last_session_index\n",
+                "min(market_days.session_index) as known_session_index",
+                "min(last_days.session_index) as known_session_index",
             ),
         ),
         "test_int_spells__delisting_is_known_at_the_twentieth_silent_session",
