@@ -125,7 +125,7 @@ def indicators(prices: pl.LazyFrame) -> pl.LazyFrame:
         return terms.ewm_mean(alpha=1 / 14, adjust=False).over(run)
 
     def larger(x: pl.Expr, other: pl.Expr) -> pl.Expr:
-        return pl.when(row > 1).then(pl.when((x > other) & (x > 0)).then(x).otherwise(0.0))
+        return pl.when(row > 1).then(pl.when((x - other > 1e-9 * close) & (x > 0)).then(x).otherwise(0.0))
 
     def full(n: int, x: pl.Expr) -> pl.Expr:
         return pl.when(row >= n).then(x)
@@ -155,8 +155,8 @@ def indicators(prices: pl.LazyFrame) -> pl.LazyFrame:
             (typical * volume).rolling_mean(20).over(run).alias("paid"),
         )
         .with_columns(
-            larger(moved, -moved).alias("up"),
-            larger(-moved, moved).alias("down"),
+            full(2, moved.clip(lower_bound=0)).alias("up"),
+            full(2, (-moved).clip(lower_bound=0)).alias("down"),
             larger(rise, fall).alias("plus"),
             larger(fall, rise).alias("minus"),
             (moved.sign() * volume).alias("signed"),

@@ -258,7 +258,10 @@ def parser() -> argparse.ArgumentParser:
         "--cut", type=adhoc.as_date, nargs="*", default=[], help="sessions; default two, one just after a test start"
     )
     proving.add_argument(
-        "--attack", nargs="*", default=[], help="deleted, scrambled, restated, resplit; default all of them"
+        "--attack",
+        nargs="*",
+        default=[],
+        help="deleted, scrambled, restated, resplit, resplit_odd; default all of them",
     )
     proving.add_argument("--work", help="folder for the builds, default the system's temporary folder")
     proving.set_defaults(run=_prove)

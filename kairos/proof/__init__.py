@@ -3,7 +3,7 @@
 from kairos.proof.attack import ATTACKS, attack_market
 from kairos.proof.build import Builder
 from kairos.proof.compare import ProofRow, compare, read_models, to_table
-from kairos.proof.prove import default_cuts, prove, report
+from kairos.proof.prove import default_cuts, prove, report, selectors
 
 __all__ = [
     "ATTACKS",
@@ -15,5 +15,6 @@ __all__ = [
     "prove",
     "read_models",
     "report",
+    "selectors",
     "to_table",
 ]

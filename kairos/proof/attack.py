@@ -7,7 +7,7 @@ today's shares and under today's names. Snapshots without dates (companies, indu
 `is_snapshot` by the models that read them; what a snapshot says about a security's end is wiped out. Rows that are
 never a source (most recent dimensions, the vendor's own market values) are all attacked, whatever their date.
 
-Four attacks:
+Five attacks:
 
 * deleted: the rows are gone.
 * scrambled: the rows are there, and each number in them is multiplied by a factor of its own between a half and two
@@ -16,6 +16,7 @@ Four attacks:
   filings as amended ones, forms of insiders again, snapshots of short interest, archives of prices and reports.
 * resplit: after the cut some names split two for one, four for one or one for two. The files of the price vendors are
   written again on the new basis, prices and counts by powers of two, and say the split; what was traded stays.
+* resplit_odd: the same with splits three for one, three for two and one for ten, which no double divides exactly.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
 
     Returns:
         Rows deleted, changed or added per file; nothing where no row of the market known by the cut can be published
-        again (restated), or no name be split after it (resplit).
+        again (restated), or no name be split after it (resplit, resplit_odd).
 
     Raises:
         ProofError: a table of kairos.raw has no rule here, or nothing of the market lies after the cut.
@@ -58,8 +59,8 @@ def attack_market(market: Path, out: Path, cut: datetime.date, attack: str = "de
     touched: dict[str, int] = {}
     dated = 0  # rows touched because of their date
     basis_dates = _basis_dates(market)
-    splits = _later_splits(market, cut, basis_dates) if attack == "resplit" else []
-    if attack == "resplit" and not splits:
+    splits = _later_splits(market, cut, basis_dates, FACTORS[attack]) if attack in FACTORS else []
+    if attack in FACTORS and not splits:
         return {}
     for table in TABLES:
         rule = RULES.get((table.vendor, table.name))
@@ -176,7 +177,9 @@ def _day_sign() -> str:
     return "<=" if setting("date_only_known") == "start_of_day" else "<"
 
 
-ATTACKS = ("deleted", "scrambled", "restated", "resplit")
+ATTACKS = ("deleted", "scrambled", "restated", "resplit", "resplit_odd")
+# of the splits that an attack adds, by the symbol; None = the name is not split
+FACTORS = {"resplit": (2.0, 0.5, 4.0, None), "resplit_odd": (3.0, 1.5, 0.1, None)}
 AT_ANY_CUT = (_none, _reported, _listing)  # touch rows of every date
 # numbers that are units and not information
 UNITS = ("Stock Splits",)
@@ -255,11 +258,11 @@ def _files(market: Path, table: Table) -> list[Path]:
 
 
 def _later_splits(
-    market: Path, cut: datetime.date, basis_dates: dict[str, datetime.date]
+    market: Path, cut: datetime.date, basis_dates: dict[str, datetime.date], factors: tuple[float | None, ...]
 ) -> list[tuple[str, str, str, datetime.date, float]]:
-    """(vendor, symbol, ticker, date, factor) of the splits that `resplit` adds: on a name's last bar, where it is after
-    the cut, no split of its vendor is on that day and its file is adjusted that far. The factor is a power of two, for
-    halves and doubles are exact, and goes by the symbol: every vendor says the same.
+    """(vendor, symbol, ticker, date, factor) of the splits that an attack adds: on a name's last bar, where it is after
+    the cut, no split of its vendor is on that day and its file is adjusted that far. The factor goes by the symbol:
+    every vendor says the same.
     """
     found = []
     for vendor, names, day in (("yahoo", ("prices",), "Date"), ("sharadar", ("sep", "sfp"), "date")):
@@ -282,7 +285,7 @@ def _later_splits(
             ).fetchall()
             taken = set(con.execute(f"select symbol, day from ({events})").fetchall())
         for symbol, ticker, date in last:
-            factor = (2.0, 0.5, 4.0, None)[zlib.crc32(symbol.encode()) % 4]
+            factor = factors[zlib.crc32(symbol.encode()) % len(factors)]
             if factor and (symbol, date) not in taken:
                 found.append((vendor, symbol, ticker, date, factor))
     return found
@@ -321,7 +324,7 @@ def _attacked(
         con.execute("set TimeZone = 'UTC'")
         described = con.sql(f"from {reader}")
         types = {name: str(type_) for name, type_ in zip(described.columns, described.types, strict=True)}
-        if attack == "resplit":
+        if attack in FACTORS:
             if place not in REBASED and place != ("sharadar", "actions"):
                 return None
             sql = _resplit(con, path, types, place, splits)

@@ -11,6 +11,8 @@ What is compared follows from the project, not from a list of exceptions:
 
 * columns that are declared to be levels (`meta.basis: level`) are in units of the files: under the attack that splits
   names later they are compared but for powers of two.
+* where names are split by factors that no double divides exactly (`resplit_odd`), last digits are others, and only the
+  features are compared, at NEAR.
 
 Bits: NULL equals NULL, NaN equals NaN of the same payload, and 0.0 differs from -0.0.
 """
@@ -35,6 +37,9 @@ FORWARD = ("fwd_ret_", "outperform_", "updown_", "label_", "net_logret", "realiz
 VOLATILE = ("_run_id", "built_at", "published_at")
 MEASUREMENTS = ("DOUBLE", "FLOAT", "DECIMAL", "BLOB", "TIMESTAMP")
 ROW = "(row)"
+# what an attack is held to that moves last digits, and how far: |a - w| <= NEAR x (|w| + median |w| of the column)
+NEAR_LAYERS = {"resplit_odd": ("features",)}
+NEAR = 1e-9
 # generic tests that promise a key, the first that a model has counting; a key of its own stands in argument columns
 KEY_TESTS = {"unique_key": (), "stored_in_order": (), "stored_like": ("as_of_date", "security_id")}
 
@@ -56,7 +61,8 @@ class ProofRow:
     """One column of one model under one attack.
 
     `rows_compared` counts rows dated at or before the cut in either warehouse; `rows_different` those whose value (or,
-    for the column '(row)', whose existence) differs; `first_difference` is key: value of the whole | of the attacked.
+    for the column '(row)', whose existence) differs, under `resplit_odd` by more than NEAR; `first_difference` is key:
+    value of the whole | of the attacked.
     """
 
     model_name: str
@@ -135,7 +141,7 @@ def compare(
         relations = [_relations(con) for con in (first, second)]
         for model in models:
             columns = relations[0].get((model.schema, model.name))
-            if not columns:
+            if not columns or model.schema not in NEAR_LAYERS.get(attack, LAYERS):
                 continue
             date_column = _date_column(model, columns)
             if date_column is None:
@@ -220,11 +226,13 @@ def _compare(
         c for c in compared if c == date_column or not (columns[c].startswith(MEASUREMENTS) or "[" in columns[c])
     ]
     values = [c for c in compared if c not in key]
-    if _are_equal(*(table.select(compared) for table in tables)):
+    near = attack in NEAR_LAYERS
+    if _are_equal(*(table.select(compared) for table in tables), near):
         # what holds nearly everywhere is said for a tenth of what matching rows costs
         count = tables[0].num_rows
         return [ProofRow(model.name, column, attack, cut, count, 0, None) for column in (ROW, *values)]
-    tests = {ROW: "__both is null"} | {c: f"__both and {_differs(c, columns[c])}" for c in values}
+    floors = {c: _floor(tables[0].column(c)) for c in values if near and columns[c] == "DOUBLE"}
+    tests = {ROW: "__both is null"} | {c: f"__both and {_differs(c, columns[c], floors.get(c))}" for c in values}
     with duckdb.connect() as con:
         for name, table in zip(("whole", "attacked"), tables, strict=True):
             con.register(f"{name}_rows", table)
@@ -239,12 +247,34 @@ def _compare(
         ]
 
 
-def _are_equal(whole: pa.Table, attacked: pa.Table) -> bool:
-    """Whether two tables hold the same bits in the same order of rows; False also where it cannot be told."""
+def _are_equal(whole: pa.Table, attacked: pa.Table, near: bool) -> bool:
+    """Whether two tables hold the same bits, or nearly the same numbers, in the same order of rows; False also where it
+    cannot be told.
+    """
     if whole.num_rows != attacked.num_rows or whole.schema.types != attacked.schema.types:
         return False
-    pairs = ((_bits(one), _bits(other)) for one, other in zip(whole.columns, attacked.columns, strict=True))
-    return all(one is not None and one.equals(other) for one, other in pairs)
+    for one, other in zip(whole.columns, attacked.columns, strict=True):
+        if near and pa.types.is_float64(one.type):
+            if not _are_near(one, other):
+                return False
+        elif (bits := _bits(one)) is None or not bits.equals(_bits(other)):
+            return False
+    return True
+
+
+def _are_near(whole: pa.ChunkedArray, attacked: pa.ChunkedArray) -> bool:
+    """Whether two columns of doubles have NULL in the same rows and else numbers that are apart by NEAR at most."""
+    if not whole.is_null().equals(attacked.is_null()):
+        return False
+    numbers = (column.drop_null().to_numpy() for column in (attacked, whole))
+    return bool(np.isclose(*numbers, rtol=NEAR, atol=NEAR * _floor(whole), equal_nan=True).all())
+
+
+def _floor(column: pa.ChunkedArray) -> float:
+    """Median size of a column's numbers, below which they count as this large; 0 where there are none."""
+    numbers = np.abs(column.drop_null().to_numpy())
+    numbers = numbers[np.isfinite(numbers)]
+    return float(np.median(numbers)) if len(numbers) else 0.0
 
 
 def _bits(column: pa.ChunkedArray) -> pa.Array | None:
@@ -281,9 +311,11 @@ def _first(con: duckdb.DuckDBPyConnection, key: list[str], column: str, test: st
     return con.execute(query).fetchall()[0][0]
 
 
-def _differs(column: str, type_: str) -> str:
-    """SQL: whether the two sides of a column differ in any bit."""
+def _differs(column: str, type_: str, floor: float | None = None) -> str:
+    """SQL: whether the two sides of a column differ in any bit, or, with a floor, by more than NEAR."""
     w, a = f"{column}__w", f"{column}__a"
+    if floor is not None:  # of NULL and of a NaN on one side only the distance is NULL and NaN, which is above all
+        return f"({w} is distinct from {a} and coalesce(abs({a} - {w}) > {NEAR} * (abs({w}) + {floor!r}), true))"
     if type_ == "DOUBLE":
         return (
             f"(({w} is distinct from {a}) or ({w} = 0 and signbit({w}) <> signbit({a}))"

@@ -12,13 +12,15 @@ import duckdb
 from kairos.errors import ProofError
 from kairos.proof.attack import ATTACKS, attack_market
 from kairos.proof.build import Builder
-from kairos.proof.compare import ProofRow, compare, read_models
+from kairos.proof.compare import NEAR_LAYERS, ProofRow, compare, read_models
 from kairos.sessions import closes
 
 # why an attack is none on a market
+NO_SPLITS = "no name has a vendor of splits and a last bar after the cut, within its file's basis"
 WITHOUT = {
     "restated": "no file has a row of the 400 days before that could be published again",
-    "resplit": "no name has a vendor of splits and a last bar after the cut, within its file's basis",
+    "resplit": NO_SPLITS,
+    "resplit_odd": NO_SPLITS,
 }
 
 
@@ -58,7 +60,7 @@ def prove(
         for attack in dict.fromkeys(attacks or ATTACKS):
             copy = work / f"market_{attack}_{cut}" / market.name
             if attack_market(market, copy, cut, attack):
-                attacked = builder.build(copy, work / f"{attack}_{cut}")
+                attacked = builder.build(copy, work / f"{attack}_{cut}", selectors(attack))
                 rows += compare(whole, attacked, models, cut, attack)
                 shutil.rmtree(attacked.parent)
             else:
@@ -67,6 +69,11 @@ def prove(
     if not rows:
         raise ProofError("Nothing was compared. Choose other attacks, or an earlier cut.")
     return rows
+
+
+def selectors(attack: str) -> list[str]:
+    """dbt selectors of what is compared under an attack, with all it reads; none = everything."""
+    return [f"+path:models/{layer}" for layer in NEAR_LAYERS.get(attack, ())]
 
 
 def default_cuts(warehouse: Path) -> list[datetime.date]:

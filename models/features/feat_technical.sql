@@ -20,6 +20,8 @@ moves as (
         case when row_in_run > 1 then close - lag(close) over () else 0 end as moved,
         case when row_in_run > 1 then high - lag(high) over () else 0 end as rise,
         case when row_in_run > 1 then lag(low) over () - low else 0 end as fall,
+        -- moves of the same number of cents: which is the larger may not hang on rounding, that is on splits to come
+        1e-9::double * close as tie,
         {{ wilder_weight(14, first=2) }} as weight
 
     from {{ ref('int_prices') }}
@@ -39,8 +41,8 @@ fading as (
         {{ ema_term('close', 26) }} as ema_26,
         (abs(moved) + moved) / 2 * weight as gain,
         (abs(moved) - moved) / 2 * weight as loss,
-        case when rise > fall and rise > 0 then rise else 0 end * weight as up,
-        case when fall > rise and fall > 0 then fall else 0 end * weight as down
+        case when rise - fall > tie and rise > 0 then rise else 0 end * weight as up,
+        case when fall - rise > tie and fall > 0 then fall else 0 end * weight as down
 
     from moves
 

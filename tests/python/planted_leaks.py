@@ -352,6 +352,12 @@ LEAKS = (
         Proof("feat_technical", "feat_technical", attack="scrambled"),
     ),
     Leak(
+        "of two equal moves the one that rounding made larger counts",
+        "adjusted prices are used as ratios only",
+        ((f"{FEATURES}/feat_technical.sql", "rise - fall > tie", "rise > fall"),),
+        Proof("feat_technical", "feat_technical", attack="resplit_odd"),
+    ),
+    Leak(
         "an average fades forward",
         "windows end at the decision",
         (("macros/decayed_sums.sql", "' + lag(' ~ s.column", "' + lead(' ~ s.column"),),

@@ -181,8 +181,9 @@ def technical(run: pd.DataFrame) -> dict[str, np.ndarray]:
     out |= {"macd_12_26": blank(macd, 25), "macd_signal_9": blank(signal, 33), "macd_hist": blank(macd - signal, 33)}
     out |= {"ema_12_dist": blank(c / fast - 1, 11), "ema_26_dist": blank(c / slow - 1, 25)}
     true_range = wilder(np.maximum.reduce([h - low, np.abs(h - before["c"]), np.abs(low - before["c"])]), 1)
-    plus = wilder(np.where((rise > fall) & (rise > 0), rise, 0.0), 1) / true_range
-    minus = wilder(np.where((fall > rise) & (fall > 0), fall, 0.0), 1) / true_range
+    # moves of the same size, but for rounding, are none
+    plus = wilder(np.where((rise - fall > 1e-9 * c) & (rise > 0), rise, 0.0), 1) / true_range
+    minus = wilder(np.where((fall - rise > 1e-9 * c) & (fall > 0), fall, 0.0), 1) / true_range
     both_still = (true_range == 0) | (plus + minus == 0)
     out["adx_14"] = wilder(np.where(both_still, 0, 100 * np.abs(plus - minus) / (plus + minus)), 14)
     highest, lowest = windows(h, 14).max(axis=1), windows(low, 14).min(axis=1)

@@ -322,7 +322,7 @@ def test_each_attack_is_made_once_and_one_that_finds_nothing_is_said(tmp_path, m
         def __init__(self):
             self.manifest = {"nodes": {}}
 
-        def build(self, market, work):
+        def build(self, market, work, select=()):
             work.mkdir(parents=True)
             return work / "kairos.duckdb"
 
@@ -457,6 +457,35 @@ def test_levels_are_compared_but_for_powers_of_two_where_names_were_split(tmp_pa
     assert differences(compare(whole, halved, [level], CUT, "resplit")) == {}
     assert differences(compare(whole, halved, [level], CUT, "scrambled")) == {"facts.x": 2}
     assert differences(compare(whole, other, [level], CUT, "resplit")) == {"facts.x": 2}
+
+
+def test_where_last_digits_move_features_alone_are_compared_and_by_their_size(tmp_path):
+    first, far = facts("100;0.25;2"), facts("100.0000003;0.25;2.000001")
+    whole, other = warehouse(tmp_path / "a", first), warehouse(tmp_path / "b", far)
+    near = warehouse(tmp_path / "c", facts("100.00000009;0.2500000009;2"))
+    lost = warehouse(tmp_path / "d", facts("100;null;2"))
+    assert differences(compare(whole, near, [FACTS], CUT, "resplit_odd")) == {}
+    assert differences(compare(whole, near, [FACTS], CUT, "resplit")) == {"facts.x": 2}
+    assert differences(compare(whole, other, [FACTS], CUT, "resplit_odd")) == {"facts.x": 2}
+    assert differences(compare(whole, lost, [FACTS], CUT, "resplit_odd")) == {"facts.x": 1}
+    elsewhere = [warehouse(tmp_path / f"ml_{len(sql)}", sql.replace("features.", "ml.")) for sql in (first, far)]
+    fits = dataclasses.replace(FACTS, schema="ml")
+    assert differences(compare(*elsewhere, [fits], CUT, "resplit")) == {"facts.x": 2}
+    assert compare(*elsewhere, [fits], CUT, "resplit_odd") == []
+
+
+def test_odd_splits_are_divided_as_a_vendor_would(tmp_path):
+    folder = tmp_path / "market/yahoo"
+    folder.mkdir(parents=True)
+    bars = ["A,2023-03-16,8,8,8,8,8,100", "B,2023-03-16,8,8,8,8,8,100", "D,2023-03-16,8,8,8,8,8,100"]
+    (folder / "prices.csv").write_text("\n".join(["ticker,Date,Open,High,Low,Close,Adj Close,Volume", *bars]) + "\n")
+    (folder / "actions.csv").write_text("ticker,Date,Stock Splits,Dividends\n")
+    attack_market(tmp_path / "market", tmp_path / "copy", CUT, "resplit_odd")
+    written = duckdb.sql(f"from '{tmp_path}/copy/yahoo/prices.csv'").df().set_index("ticker")
+    splits = duckdb.sql(f"from '{tmp_path}/copy/yahoo/actions.csv'").df().set_index("ticker")["Stock Splits"]
+    assert set(splits) <= {3, 1.5, 0.1} and len(splits)
+    for ticker, factor in splits.items():
+        assert (written.loc[ticker, "Close"], written.loc[ticker, "Volume"]) == (8 / factor, 100 * factor)
 
 
 def test_a_digest_of_the_project_changes_with_what_it_is_made_of(tmp_path):
