@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from kairos.errors import SettingError
+from kairos.errors import OutputError, SettingError
 
 
 def root() -> Path:
@@ -121,6 +121,28 @@ def _remove_unless_held(folder: Path) -> None:
             shutil.rmtree(folder)
         finally:
             os.close(lock)
+
+
+@contextlib.contextmanager
+def whole_file(file: Path, cure: str) -> Iterator[Path]:
+    """A path beside `file` to write to, which takes its name when all is written: half a list of trades looks whole.
+
+    Args:
+        cure: what to do where nothing can be written there.
+
+    Raises:
+        OutputError: the folder cannot be made, or the file cannot be written.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error}. {cure}") from error
 
 
 def workers() -> int:

@@ -36,20 +36,20 @@ def export_fit(warehouse: Path, alpha_name: str, fold_id: str | None, folder: Pa
     Raises:
         SpecError: no such alpha or fold; names those there are.
         MarketError: no warehouse, a locked one, or one without fits.
+        OutputError: nothing can be written there.
     """
     from kairos.families import family_named  # here: the libraries take seconds, which no other command should
 
     fit = _fit(warehouse, alpha_name, fold_id)
     family = family_named(fit["family"])
-    folder.mkdir(parents=True, exist_ok=True)
     stem = f"{fit['alpha_name']}_{fit['fold_id']}"
-    written = []
-    for ending, content in family.files(fit["estimator"]).items():
-        written.append(folder / f"{stem}{ending}")
-        written[-1].write_bytes(content)
-    described = folder / f"{stem}.json"
-    described.write_text(json.dumps(_description(fit, [path.name for path in written]), indent=2) + "\n")
-    return [*written, described]
+    files = {folder / f"{stem}{ending}": content for ending, content in family.files(fit["estimator"]).items()}
+    told = json.dumps(_description(fit, [path.name for path in files]), indent=2) + "\n"
+    files[folder / f"{stem}.json"] = told.encode()
+    for file, content in files.items():
+        with machine.whole_file(file, "Make room, or name another folder with --out.") as draft:
+            draft.write_bytes(content)
+    return list(files)
 
 
 def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any]:

@@ -89,10 +89,10 @@ class TradeList:
         return "\n".join(lines)
 
     def write(self, folder: Path) -> Path:
-        """Write the list as CSV below the folder; returns the file."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the list as CSV below the folder; returns the file. Raises OutputError where it cannot be written."""
         file = folder / f"{self.strategy}_{self.date}.csv"
-        with file.open("w", newline="") as handle:
+        cure = "Make room or correct the folder; the trades are also in portfolio.pf_orders of the warehouse."
+        with machine.whole_file(file, cure) as draft, draft.open("w", newline="") as handle:
             writer = csv.DictWriter(handle, COLUMNS)
             writer.writeheader()
             writer.writerows(self.trades)
