@@ -176,7 +176,7 @@ def _headline() -> None:
             print("  none yet")
         print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
         connection.sql(COVERAGE).show(max_width=160)
-    command = shlex.quote(str(Path(sys.executable).with_name("kairos")))
+    command = machine.settings_of_places() + shlex.quote(str(Path(sys.executable).with_name("kairos")))
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")

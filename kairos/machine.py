@@ -7,6 +7,7 @@ import errno
 import fcntl
 import glob
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -47,6 +48,20 @@ def state_dir() -> Path:
 def published_dir() -> Path:
     """Where marts are published: KAIROS_PUBLISHED, default published/."""
     return place("KAIROS_PUBLISHED", "published")
+
+
+def from_root(path: Path) -> str:
+    """A path as a setting names it: relative to the project's root where it lies below it, else absolute."""
+    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
+
+
+def settings_of_places() -> str:
+    """The variables, as one writes them before a command, of those places that are not where they are by default."""
+    named = {"KAIROS_MARKET": market_dir(), "KAIROS_DB": warehouse(), "KAIROS_STATE": state_dir()}
+    usual = {"KAIROS_MARKET": "market/demo", "KAIROS_DB": "kairos.duckdb", "KAIROS_STATE": f"state/{market_dir().name}"}
+    return "".join(
+        f"{name}={shlex.quote(from_root(path))} " for name, path in named.items() if from_root(path) != usual[name]
+    )
 
 
 def target_dir() -> Path:

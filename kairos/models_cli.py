@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from kairos import machine, registry
-from kairos.backtest.adhoc import open_warehouse
+from kairos.backtest.adhoc import open_warehouse, state_of
 from kairos.errors import MarketError, SpecError
 
 FOLDER = "exports/models"
@@ -139,12 +139,12 @@ def _export(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     shown = ("alpha_name", "version", "status", "fold_id", "served_from_date", "rank_ic", "age_days", "gate_result")
-    rows = registry.versions(machine.warehouse(), args.alpha)
+    rows, state = registry.versions(machine.warehouse(), args.alpha), state_of(machine.warehouse())
     cells = [shown, *(tuple(_cell(row[name]) for name in shown) for row in rows)]
     widths = [max(len(line[k]) for line in cells) for k in range(len(shown))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for event in registry.pending(machine.warehouse(), machine.state_dir()):
+    for event in registry.pending(machine.warehouse(), state):
         if args.alpha in (None, event["alpha_name"]):
             print(f"{event['event']} of {event['alpha_name']} to version {event['version']}: {event['why']}")
     return 0
@@ -155,13 +155,13 @@ def _cell(value: Any) -> str:
 
 
 def _promote(args: argparse.Namespace) -> int:
-    return _said(registry.promote(machine.warehouse(), machine.state_dir(), args.alpha, args.version, args.why))
+    warehouse = machine.warehouse()
+    return _said(registry.promote(warehouse, state_of(warehouse), args.alpha, args.version, args.why))
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    return _said(
-        registry.rollback(machine.warehouse(), machine.state_dir(), args.alpha, args.why, version=args.version)
-    )
+    warehouse = machine.warehouse()
+    return _said(registry.rollback(warehouse, state_of(warehouse), args.alpha, args.why, version=args.version))
 
 
 def _said(choice: registry.Choice) -> int:

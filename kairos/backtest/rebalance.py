@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from kairos import machine
-from kairos.backtest.adhoc import as_date, finished, open_warehouse, read_strategy
+from kairos.backtest.adhoc import as_date, finished, market_of, open_warehouse, read_strategy
 from kairos.errors import SpecError
 
 COLUMNS = ("ticker", "side", "shares", "weight_before", "weight_after", "reference_price_usd", "value_usd", "reason")
@@ -191,7 +191,8 @@ def main(args: argparse.Namespace) -> int:
     """Run `kairos rebalance`: print the trades and write them to trades/<market>/<strategy>_<date>.csv."""
     with finished(machine.warehouse()):
         trades = rebalance(machine.warehouse(), args.strategy, args.date)
-    folder = machine.root() / "trades" / machine.market_dir().name  # two markets have the same strategies and dates
+    built_from, _ = market_of(machine.warehouse()) or (machine.market_dir(), None)
+    folder = machine.root() / "trades" / Path(built_from).name  # two markets have the same strategies and dates
     written = trades.write(folder)  # first: a reader may close the pipe early
     print(trades.text())
     print(f"\nwritten to {written}")
