@@ -176,7 +176,9 @@ def _headline() -> None:
             print("  none yet")
         print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
         connection.sql(COVERAGE).show(max_width=160)
-    command = machine.settings_of_places() + shlex.quote(str(Path(sys.executable).with_name("kairos")))
+    script = Path(sys.executable).with_name("kairos")
+    words = [str(script)] if script.exists() else [sys.executable, "-m", "kairos.cli"]
+    command = machine.settings_of_places() + shlex.join(words)
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")

@@ -63,7 +63,7 @@ def test_what_comes_next_can_be_typed_as_it_is_printed(house):
     for name in ("MARKET", "DB", "STATE"):
         assert f"KAIROS_{name}={house.environment[f'KAIROS_{name}']} " in command
     bare = {"PATH": os.environ["PATH"], "KAIROS_WORKERS": "1"}
-    done = subprocess.run(command, shell=True, env=bare, cwd="/", capture_output=True, text=True, check=True)
+    done = subprocess.run(command, shell=True, env=bare, cwd=ROOT, capture_output=True, text=True, check=True)
     written = ROOT / "trades" / house.market.name
     assert f"written to {written}" in done.stdout
     shutil.rmtree(written)

@@ -97,7 +97,9 @@ def test_the_trade_list_is_printed_and_written(built, monkeypatch, tmp_path, cap
     assert tuple(rows[0]) == rebalance.COLUMNS
     for row in rows:
         assert any(line.startswith(row["ticker"]) and row["side"] in line for line in printed.splitlines())
-    assert "to be filled on" in printed and "rank" in printed
+    assert "to be filled on" in printed and "rank" in printed and "has passed" not in printed
+    assert rebalance.main(parser.parse_args(["--strategy", "kairos_production"])) == 0
+    assert "has passed: the market's files have nothing newer" in capsys.readouterr().out
 
 
 def test_a_trade_list_that_cannot_be_written_leaves_no_part_of_it(built, tmp_path, monkeypatch):
