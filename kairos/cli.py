@@ -243,7 +243,9 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--years", type=float, default=8, help="years back from the newest session, default 8")
     demo.add_argument("--seed", type=int, default=7, help="default 7; same seed and size, same bytes")
-    demo.add_argument("--signal", type=float, default=1.0, help="scale of the planted premia, 0 (none) to 10, default 1")
+    demo.add_argument(
+        "--signal", type=float, default=1.0, help="scale of the planted premia, 0 (none) to 10, default 1"
+    )
     demo.add_argument("--out", help=f"directory, default {DEMO}")
     demo.set_defaults(run=_demo)
 
