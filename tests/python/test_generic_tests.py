@@ -102,6 +102,7 @@ def test_stored_like_returns_places_whose_keys_differ(rows, differences):
     there = "(select unnest([1, 1, 2]) as security_id, unnest([1, 2, 1]) as as_of_date)"
     found = findings("stored_like", rows, "security_id integer, as_of_date integer", to=there)
     assert len(found) == differences
+    assert all(("partition by" in row[0]) == (None not in (row[1], row[3])) for row in found)
 
 
 def test_a_listed_ticker_that_nobody_delivers_is_named():

@@ -94,7 +94,7 @@ def test_every_sql_file_opens_with_what_it_is(models):
             head = path.read_text().split("-#}")[0]
             if not head.startswith("{#-") or "Grain" not in head:
                 wrong.append(name)
-    assert not wrong
+    assert not wrong, f"they do not open with {{#- what it is. Grain: one row per ... -#}}: {wrong}"
 
 
 def test_marts_are_contracted_public_and_described(models):
@@ -231,7 +231,10 @@ def test_every_feature_is_described_where_it_stands(models):
         name = row["feature_name"]
         for model in ["features"] if row["alias_of"] else ["features", f"feat_{row['feature_family']}"]:
             if not models[model]["columns"].get(name, {}).get("description", "").strip():
-                wrong.append(f"{name} in {models[model]['patch_path'].split('//')[-1]}")
+                patch = (
+                    models[model]["patch_path"] or f"models/features/_features__{row['feature_family']}.yml, to make"
+                )
+                wrong.append(f"{name} in {patch.split('//')[-1]}")
     assert not wrong, f"features without a description: {wrong}"
 
 
