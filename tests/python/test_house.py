@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kairos.cli import parser
+from kairos.raw import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
@@ -126,6 +127,23 @@ def test_whatever_staging_refuses_is_shown(models):
     kept_apart = {name for name in models if re.match("stg_.*__quarantined", name)}
     assert kept_apart
     assert kept_apart <= shown, f"name them in int_quarantine.sql: {sorted(kept_apart - shown)}"
+
+
+def test_tickers_without_bars_are_counted_in_every_file_that_has_tickers():
+    """A vendor's table that unpriced_tickers does not list would lose rows without a word; prices, who the securities
+    are and the vendor's own market values have nothing to lose.
+    """
+    counted = set(re.findall(r"\('(\w+)', '(\w+)',", (ROOT / "models/monitoring/unpriced_tickers.sql").read_text()))
+    exempt = {("sharadar", name) for name in ("sfp", "tickers", "daily")}
+    named = {
+        (table.vendor, table.name)
+        for table in TABLES
+        if table.vendor != "market"
+        and not table.serves
+        and {column.name.lower() for column in table.columns} & {"ticker", "symbol", "symbolcode"}
+    }
+    assert not named - counted - exempt, f"list them in unpriced_tickers.sql: {sorted(named - counted - exempt)}"
+    assert not counted - named, f"unpriced_tickers.sql lists what kairos/raw.py has not: {sorted(counted - named)}"
 
 
 def test_every_table_has_a_key_test_or_says_why_not(manifest, models):
