@@ -18,7 +18,7 @@ import duckdb
 
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
-from kairos.errors import KairosError, MarketError
+from kairos.errors import KairosError, MarketError, OutputError
 from kairos.publish import check_warehouse, declared_marts, publish
 from kairos.raw import raw_statements
 from kairos.settings import check_environment, setting
@@ -210,7 +210,13 @@ def _prove(args: argparse.Namespace) -> int:
     from kairos import state
     from kairos.proof import Builder, prove, report, to_table
 
-    with tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work) as work:
+    try:
+        if args.work:
+            Path(args.work).mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work)
+    except OSError as error:
+        raise OutputError(f"There can be no folder for the builds: {error}. Name another with --work.") from error
+    with folder as work:
         # all builds start from the state as it is now, whatever other builds add meanwhile
         before = Path(work) / "state_before"
         if machine.state_dir().exists():
