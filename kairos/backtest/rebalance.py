@@ -195,10 +195,10 @@ def main(args: argparse.Namespace) -> int:
     folder = machine.root() / "trades" / Path(built_from).name  # two markets have the same strategies and dates
     written = trades.write(folder)  # first: a reader may close the pipe early
     print(trades.text())
-    print(f"\nwritten to {written}")
     if args.date is None and trades.fill_date < datetime.datetime.now(datetime.UTC).date():
         print(
-            f"{trades.fill_date} has passed: the market's files have nothing newer to decide on. Deliver newer ones and"
-            " build before you send any of these."
+            f"\n{trades.fill_date} has passed: the market's files have nothing newer to decide on. Deliver newer ones"
+            " and build before you send any of these."
         )
+    print(f"\nwritten to {written}")
     return 0
