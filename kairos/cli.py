@@ -18,7 +18,7 @@ import duckdb
 
 from kairos import cv_cli, export, machine, models_cli
 from kairos.backtest import adhoc, rebalance
-from kairos.errors import KairosError, MarketError
+from kairos.errors import KairosError, MarketError, OutputError
 from kairos.publish import check_warehouse, declared_marts, publish
 from kairos.raw import raw_statements
 from kairos.settings import check_environment, setting
@@ -176,7 +176,9 @@ def _headline() -> None:
             print("  none yet")
         print("Coverage of the universe by feature family (marts.fct_feature_coverage):")
         connection.sql(COVERAGE).show(max_width=160)
-    command = shlex.quote(str(Path(sys.executable).with_name("kairos")))
+    script = Path(sys.executable).with_name("kairos")
+    words = [str(script)] if script.exists() else [sys.executable, "-m", "kairos.cli"]
+    command = machine.settings_of_places() + shlex.join(words)
     print("What next:")
     print(f"  {command} rebalance --strategy kairos_production          the trades decided last")
     print(f"  {command} backtest --strategy kairos_production --set top_n=50 target_vol=0.2")
@@ -208,7 +210,13 @@ def _prove(args: argparse.Namespace) -> int:
     from kairos import state
     from kairos.proof import Builder, prove, report, to_table
 
-    with tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work) as work:
+    try:
+        if args.work:
+            Path(args.work).mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="kairos-proof-", dir=args.work)
+    except OSError as error:
+        raise OutputError(f"There can be no folder for the builds: {error}. Name another with --work.") from error
+    with folder as work:
         # all builds start from the state as it is now, whatever other builds add meanwhile
         before = Path(work) / "state_before"
         if machine.state_dir().exists():
@@ -241,7 +249,9 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--years", type=float, default=8, help="years back from the newest session, default 8")
     demo.add_argument("--seed", type=int, default=7, help="default 7; same seed and size, same bytes")
-    demo.add_argument("--signal", type=float, default=1.0, help="scale of the planted premia, default 1; 0 plants none")
+    demo.add_argument(
+        "--signal", type=float, default=1.0, help="scale of the planted premia, 0 (none) to 10, default 1"
+    )
     demo.add_argument("--out", help=f"directory, default {DEMO}")
     demo.set_defaults(run=_demo)
 

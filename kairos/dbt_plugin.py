@@ -38,6 +38,13 @@ def _publisher(connection):
     return kairos_publish
 
 
+def kairos_built_from() -> str:
+    """The statement that keeps in the warehouse which market and which state it is built from."""
+    places = {"market": machine.market_dir(), "state": machine.state_dir()}
+    columns = ", ".join(f"{literal(machine.from_root(place))} as {name}" for name, place in places.items())
+    return f"create or replace table raw.built_from as select {columns}"
+
+
 def kairos_state_begin() -> str:
     """Keep the market's state for this build alone; returns why it cannot have it, or nothing."""
     try:
@@ -65,6 +72,7 @@ def kairos_state_view(name: str) -> str:
 
 FUNCTIONS = (
     kairos_raw_statements,
+    kairos_built_from,
     kairos_state_begin,
     kairos_state_end,
     kairos_state_folder,

@@ -10,6 +10,7 @@ KairosError
 ├── RegistryError      a version cannot be promoted or rolled back to
 ├── StateError         the append-only state cannot be read or written
 ├── PublishError       the marts could not be published
+├── OutputError        a file that a command writes cannot be written
 └── ProofError         the lookahead proof could not be carried out
 """
 
@@ -60,6 +61,10 @@ class StateError(KairosError):
 
 class PublishError(KairosError):
     """The marts could not be published."""
+
+
+class OutputError(KairosError):
+    """A file that a command writes cannot be written."""
 
 
 class ProofError(KairosError):

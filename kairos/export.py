@@ -17,6 +17,7 @@ from kairos.errors import MarketError, SpecError
 from kairos.settings import setting, setting_number
 
 FOLDER = "exports/ml_alpha_factors"
+ANOTHER_FOLDER = "Make room, or name another folder with --out."
 KEYS = ("as_of_date", "security_id")
 
 PANEL = """
@@ -62,6 +63,7 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
     Raises:
         SpecError: no such alpha, or no such horizon; names those there are.
         MarketError: no warehouse, a locked one, one that is not built to its end, or one without members.
+        OutputError: nothing can be written there.
     """
     with finished(warehouse), open_warehouse(warehouse) as connection:
         connection.execute("set TimeZone = 'UTC'")
@@ -89,11 +91,12 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
                 " the vars universe_min_*, or deliver a longer history, and build."
             )
         told = _metadata(connection, alpha, horizon, spec, factors, table)
-    folder.mkdir(parents=True, exist_ok=True)
     out = folder / f"{alpha}_{setting('member_universe')}_1d.parquet"
-    pq.write_table(table, out)
     described = out.with_name(f"{out.stem}_metadata.json")
-    described.write_text(json.dumps(told, indent=2, default=str) + "\n")
+    with machine.whole_file(out, ANOTHER_FOLDER) as draft:
+        pq.write_table(table, draft)
+    with machine.whole_file(described, ANOTHER_FOLDER) as draft:
+        draft.write_text(json.dumps(told, indent=2, default=str) + "\n")
     return out, described
 
 

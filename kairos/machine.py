@@ -7,13 +7,14 @@ import errno
 import fcntl
 import glob
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from kairos.errors import SettingError
+from kairos.errors import OutputError, SettingError
 
 
 def root() -> Path:
@@ -47,6 +48,20 @@ def state_dir() -> Path:
 def published_dir() -> Path:
     """Where marts are published: KAIROS_PUBLISHED, default published/."""
     return place("KAIROS_PUBLISHED", "published")
+
+
+def from_root(path: Path) -> str:
+    """A path as a setting names it: relative to the project's root where it lies below it, else absolute."""
+    return str(path.relative_to(root())) if path.is_relative_to(root()) else str(path)
+
+
+def settings_of_places() -> str:
+    """The variables, as one writes them before a command, of those places that are not where they are by default."""
+    named = {"KAIROS_MARKET": market_dir(), "KAIROS_DB": warehouse(), "KAIROS_STATE": state_dir()}
+    usual = {"KAIROS_MARKET": "market/demo", "KAIROS_DB": "kairos.duckdb", "KAIROS_STATE": f"state/{market_dir().name}"}
+    return "".join(
+        f"{name}={shlex.quote(from_root(path))} " for name, path in named.items() if from_root(path) != usual[name]
+    )
 
 
 def target_dir() -> Path:
@@ -121,6 +136,28 @@ def _remove_unless_held(folder: Path) -> None:
             shutil.rmtree(folder)
         finally:
             os.close(lock)
+
+
+@contextlib.contextmanager
+def whole_file(file: Path, cure: str) -> Iterator[Path]:
+    """A path beside `file` to write to, which takes its name when all is written: half a list of trades looks whole.
+
+    Args:
+        cure: what to do where nothing can be written there.
+
+    Raises:
+        OutputError: the folder cannot be made, or the file cannot be written.
+    """
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error}. {cure}") from error
 
 
 def workers() -> int:

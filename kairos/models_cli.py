@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from kairos import machine, registry
-from kairos.backtest.adhoc import open_warehouse
+from kairos.backtest.adhoc import open_warehouse, state_of
 from kairos.errors import MarketError, SpecError
 
 FOLDER = "exports/models"
@@ -36,20 +36,20 @@ def export_fit(warehouse: Path, alpha_name: str, fold_id: str | None, folder: Pa
     Raises:
         SpecError: no such alpha or fold; names those there are.
         MarketError: no warehouse, a locked one, or one without fits.
+        OutputError: nothing can be written there.
     """
     from kairos.families import family_named  # here: the libraries take seconds, which no other command should
 
     fit = _fit(warehouse, alpha_name, fold_id)
     family = family_named(fit["family"])
-    folder.mkdir(parents=True, exist_ok=True)
     stem = f"{fit['alpha_name']}_{fit['fold_id']}"
-    written = []
-    for ending, content in family.files(fit["estimator"]).items():
-        written.append(folder / f"{stem}{ending}")
-        written[-1].write_bytes(content)
-    described = folder / f"{stem}.json"
-    described.write_text(json.dumps(_description(fit, [path.name for path in written]), indent=2) + "\n")
-    return [*written, described]
+    files = {folder / f"{stem}{ending}": content for ending, content in family.files(fit["estimator"]).items()}
+    told = json.dumps(_description(fit, [path.name for path in files]), indent=2) + "\n"
+    files[folder / f"{stem}.json"] = told.encode()
+    for file, content in files.items():
+        with machine.whole_file(file, "Make room, or name another folder with --out.") as draft:
+            draft.write_bytes(content)
+    return list(files)
 
 
 def _fit(warehouse: Path, alpha_name: str, fold_id: str | None) -> dict[str, Any]:
@@ -139,12 +139,12 @@ def _export(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     shown = ("alpha_name", "version", "status", "fold_id", "served_from_date", "rank_ic", "age_days", "gate_result")
-    rows = registry.versions(machine.warehouse(), args.alpha)
+    rows, state = registry.versions(machine.warehouse(), args.alpha), state_of(machine.warehouse())
     cells = [shown, *(tuple(_cell(row[name]) for name in shown) for row in rows)]
     widths = [max(len(line[k]) for line in cells) for k in range(len(shown))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    for event in registry.pending(machine.warehouse(), machine.state_dir()):
+    for event in registry.pending(machine.warehouse(), state):
         if args.alpha in (None, event["alpha_name"]):
             print(f"{event['event']} of {event['alpha_name']} to version {event['version']}: {event['why']}")
     return 0
@@ -155,13 +155,13 @@ def _cell(value: Any) -> str:
 
 
 def _promote(args: argparse.Namespace) -> int:
-    return _said(registry.promote(machine.warehouse(), machine.state_dir(), args.alpha, args.version, args.why))
+    warehouse = machine.warehouse()
+    return _said(registry.promote(warehouse, state_of(warehouse), args.alpha, args.version, args.why))
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    return _said(
-        registry.rollback(machine.warehouse(), machine.state_dir(), args.alpha, args.why, version=args.version)
-    )
+    warehouse = machine.warehouse()
+    return _said(registry.rollback(warehouse, state_of(warehouse), args.alpha, args.why, version=args.version))
 
 
 def _said(choice: registry.Choice) -> int:

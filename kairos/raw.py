@@ -702,6 +702,7 @@ def _select_of_file(
     except duckdb.Error as error:
         raise _unreadable(label, error) from error
     physical = {str(name).strip().lower(): (str(name), str(type_).upper()) for name, type_, *_ in described}
+    _refuse_columns_of_one_name(connection, label, table, path)
     missing = [c.name for c in table.columns if c.is_required and c.find(physical) is None]
     if missing:
         raise MarketError(
@@ -731,6 +732,26 @@ def _select_of_file(
         f"{error} as _row_error",
     ]
     return "select\n    " + ",\n    ".join(columns + marks) + f"\nfrom {reader}", rows
+
+
+def _refuse_columns_of_one_name(connection: duckdb.DuckDBPyConnection, label: str, table: Table, path: Path) -> None:
+    """Raise MarketError where two columns have a name that the table reads: DuckDB would call the second Close_1, and
+    the first would be taken without a word."""
+    if path.suffix.lower() == ".parquet":
+        schema = connection.execute(f"select name from parquet_schema({literal(glob.escape(str(path)))})").fetchall()
+        names = [str(name) for (name,) in schema[1:]]
+    else:
+        line = _first_line(path)
+        names = next(csv.reader([line], delimiter=_delimiter(line)), [])
+    plain = [name.strip().lower() for name in names]
+    for column in table.columns:
+        found = column.find(plain)
+        if found and plain.count(found) > 1:
+            twice = [name for name, same in zip(names, plain, strict=True) if same == found]
+            raise MarketError(
+                f"{label} has {len(twice)} columns of one name ({_listed(twice)}; capitals and blanks around it do not"
+                " count), so which of them is meant cannot be told. Keep one and rename or remove the others."
+            )
 
 
 def _refuse_other_formats(label: str, table: Table, path: Path) -> None:
@@ -920,14 +941,19 @@ def _reader(path: Path) -> str:
     place = literal(glob.escape(str(path)))
     if path.suffix.lower() == ".parquet":
         return f"read_parquet({place})"
-    with path.open(encoding="utf-8", errors="replace") as file:
-        header = file.readline()
+    header = _first_line(path)
     delimiter = _delimiter(header)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in _header(header, delimiter))
     return (
         f"read_csv({place}, auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"', "
         f"columns={{{columns}}})"
     )
+
+
+def _first_line(path: Path) -> str:
+    """The first line of a text file, without its end and the mark of its encoding."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().lstrip("\ufeff").rstrip("\r\n")
 
 
 def _delimiter(line: str) -> str:

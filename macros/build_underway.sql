@@ -1,11 +1,13 @@
 {#- on-run-start: say in the warehouse that a build is under way (table raw.build_underway), so that one that is stopped
     is known by it: tables of two builds may then stand side by side. A row is a build and, once it has ended, a node
-    that did not pass. -#}
+    that did not pass. And what it is built from (raw.built_from): a command that adds to the state of another market, or
+    names its files after it, would do so without a word. -#}
 {% macro build_begins() %}
     {% if execute and flags.WHICH in ['build', 'run'] %}
         {% do run_query("create schema if not exists raw") %}
         {% do run_query("create table if not exists raw.build_underway (invocation_id varchar, node varchar)") %}
         {% do run_query("insert into raw.build_underway values ('" ~ invocation_id ~ "', null)") %}
+        {% do run_query(run_query("select kairos_built_from()").rows[0][0]) %}
     {% endif %}
 {% endmacro %}
 

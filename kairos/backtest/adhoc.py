@@ -89,6 +89,35 @@ def open_warehouse(warehouse: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def market_of(warehouse: Path) -> tuple[str, str] | None:
+    """Market and state that a warehouse was built from, from the project's root; None where its build did not say."""
+    with open_warehouse(warehouse) as connection:
+        try:
+            return connection.execute("select market, state from raw.built_from").fetchone()
+        except duckdb.CatalogException:
+            return None
+
+
+def state_of(warehouse: Path) -> Path:
+    """The state to which a command adds what it did with a warehouse: the one it was built from.
+
+    Raises:
+        MarketError: the settings name another; or no warehouse, or a locked one.
+    """
+    configured = machine.state_dir()
+    market, state = market_of(warehouse) or (None, machine.from_root(configured))
+    if state == machine.from_root(configured):
+        return configured
+    places = f"KAIROS_MARKET={market}"
+    if state != f"state/{Path(market).name}":
+        places += f" KAIROS_STATE={state}"
+    raise MarketError(
+        f"{warehouse} was built from the market {market} and its state {state}, but the settings name the state"
+        f" {machine.from_root(configured)}: what this command adds would be told of another market. Run it with"
+        f" {places}, or build."
+    )
+
+
 @contextlib.contextmanager
 def finished(warehouse: Path) -> Iterator[None]:
     """What a warehouse lacks because its build stopped before is a MarketError, with the cure; and so is a warehouse
@@ -357,6 +386,7 @@ def main(args: argparse.Namespace) -> int:
     if args.start and args.end and args.start > args.end:
         raise KairosError(f"--start {args.start} is after --end {args.end}.")
     with finished(machine.warehouse()):
+        state = state_of(machine.warehouse())
         result = backtest(
             machine.warehouse(),
             args.strategy,
@@ -364,7 +394,7 @@ def main(args: argparse.Namespace) -> int:
             args.start,
             args.end,
             settings=project_settings(),
-            state=machine.state_dir(),
+            state=state,
             target=machine.target_dir(),
         )
     print(describe(result, overrides))

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from kairos import machine
-from kairos.backtest.adhoc import as_date, finished, open_warehouse, read_strategy
+from kairos.backtest.adhoc import as_date, finished, market_of, open_warehouse, read_strategy
 from kairos.errors import SpecError
 
 COLUMNS = ("ticker", "side", "shares", "weight_before", "weight_after", "reference_price_usd", "value_usd", "reason")
@@ -89,10 +89,10 @@ class TradeList:
         return "\n".join(lines)
 
     def write(self, folder: Path) -> Path:
-        """Write the list as CSV below the folder; returns the file."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the list as CSV below the folder; returns the file. Raises OutputError where it cannot be written."""
         file = folder / f"{self.strategy}_{self.date}.csv"
-        with file.open("w", newline="") as handle:
+        cure = "Make room or correct the folder; the trades are also in portfolio.pf_orders of the warehouse."
+        with machine.whole_file(file, cure) as draft, draft.open("w", newline="") as handle:
             writer = csv.DictWriter(handle, COLUMNS)
             writer.writeheader()
             writer.writerows(self.trades)
@@ -191,8 +191,14 @@ def main(args: argparse.Namespace) -> int:
     """Run `kairos rebalance`: print the trades and write them to trades/<market>/<strategy>_<date>.csv."""
     with finished(machine.warehouse()):
         trades = rebalance(machine.warehouse(), args.strategy, args.date)
-    folder = machine.root() / "trades" / machine.market_dir().name  # two markets have the same strategies and dates
+    built_from, _ = market_of(machine.warehouse()) or (machine.market_dir(), None)
+    folder = machine.root() / "trades" / Path(built_from).name  # two markets have the same strategies and dates
     written = trades.write(folder)  # first: a reader may close the pipe early
     print(trades.text())
+    if args.date is None and trades.fill_date < datetime.datetime.now(datetime.UTC).date():
+        print(
+            f"\n{trades.fill_date} has passed: the market's files have nothing newer to decide on. Deliver newer ones"
+            " and build before you send any of these."
+        )
     print(f"\nwritten to {written}")
     return 0

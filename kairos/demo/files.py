@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from kairos import executor, machine
 from kairos.demo import vendors
 from kairos.demo.world import World, world
-from kairos.errors import SpecError
+from kairos.errors import OutputError, SpecError
 from kairos.progress import say
 
 ROWS_IN_A_GROUP = 131_072
@@ -64,6 +64,7 @@ def write_market(
 
     Raises:
         SpecError: a size that cannot be drawn, or `out` holds something else than a demo market.
+        OutputError: nothing can be written there.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -71,20 +72,23 @@ def write_market(
     if out.exists() and any(out.iterdir()) and not (out / TRUTH).exists():
         _refuse_strangers(out, _files_of(out))
     drawn = _world(securities, years, seed, signal)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with machine.own_folder(out.parent, f".{out.name}.") as scratch:
-        try:
-            written = scratch / "market"
-            parts = scratch / "groups"
-            parts.mkdir()
-            tasks = [Task(securities, years, seed, signal, k, parts) for k in range(len(drawn.chunks))]
-            _write(drawn, tasks, written, workers)
-            if out.exists():
-                _refuse_strangers(out, _files_of(out) - _files_of(written))
-                out.rename(scratch / "replaced")
-            written.rename(out)
-        finally:
-            _remove(scratch)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with machine.own_folder(out.parent, f".{out.name}.") as scratch:
+            try:
+                written = scratch / "market"
+                parts = scratch / "groups"
+                parts.mkdir()
+                tasks = [Task(securities, years, seed, signal, k, parts) for k in range(len(drawn.chunks))]
+                _write(drawn, tasks, written, workers)
+                if out.exists():
+                    _refuse_strangers(out, _files_of(out) - _files_of(written))
+                    out.rename(scratch / "replaced")
+                written.rename(out)
+            finally:
+                _remove(scratch)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error}. Make room, or name another folder with --out.") from error
     return out
 
 

@@ -54,8 +54,10 @@ class World:
     def __init__(self, securities: int, years: float, seed: int, signal: float) -> None:
         if not 1 <= years <= 31:
             raise SpecError(f"The demo market has 1 to 31 years up to {END}, got {years}. Choose another --years.")
-        if signal < 0:
-            raise SpecError(f"--signal scales the planted premia and is not negative, got {signal}.")
+        if not 0 <= signal <= 10:
+            raise SpecError(f"--signal scales the planted premia, 0 to 10, got {signal}. Choose another --signal.")
+        if seed < 0:
+            raise SpecError(f"--seed is a whole number of 0 or more, got {seed}. Choose another --seed.")
         days = np.array(sorted(closes()), dtype="datetime64[D]")
         days = days[days <= END]
         T = int((days > END - np.timedelta64(round(years * 365.25), "D")).sum())

@@ -13,7 +13,9 @@ from kairos.errors import ProofError
 from kairos.proof.attack import ATTACKS, attack_market
 from kairos.proof.build import Builder
 from kairos.proof.compare import NEAR_LAYERS, ProofRow, compare, read_models
+from kairos.raw import TABLES, raw_statements
 from kairos.sessions import closes
+from kairos.sql import identifier
 
 # why an attack is none on a market
 NO_SPLITS = "no name has a vendor of splits and a last bar after the cut, within its file's basis"
@@ -45,13 +47,21 @@ def prove(
         One row per cut, attack, model and column; the proof holds when every rows_different is 0.
 
     Raises:
-        ProofError: a cut is no session or nothing lies after it; a build did not pass; a model has no date; nothing was
-            compared.
+        ProofError: a cut is no session, or not one of the market's before its last; a build did not pass; a model has
+            no date; nothing was compared.
+        MarketError: the market's files cannot be used.
     """
     if wrong := [str(cut) for cut in cuts if cut not in closes()]:
         raise ProofError(f"A cut is a session of the exchange calendar; {', '.join(wrong)} is none.")
     if wrong := [attack for attack in attacks if attack not in ATTACKS]:
         raise ProofError(f"{', '.join(wrong)} is no attack; there are {', '.join(ATTACKS)}.")
+    if cuts:  # the builds would take minutes to find out
+        first, last = _span_of_bars(market)
+        if wrong := [str(cut) for cut in cuts if not first <= cut < last]:
+            raise ProofError(
+                f"There is nothing to compare at {', '.join(wrong)}: bars of the market go from {first} to {last}, and"
+                " a cut leaves some of them on either side. Choose a session between."
+            )
     builder = builder or Builder()
     models = read_models(builder.manifest)
     whole = builder.build(market, work / "whole")
@@ -74,6 +84,17 @@ def prove(
 def selectors(attack: str) -> list[str]:
     """dbt selectors of what is compared under an attack, with all it reads; none = everything."""
     return [f"+path:models/{layer}" for layer in NEAR_LAYERS.get(attack, ())]
+
+
+def _span_of_bars(market: Path) -> tuple[datetime.date, datetime.date]:
+    """First and last date of any vendor's price bars, today at the latest."""
+    with duckdb.connect() as con:
+        con.execute("create schema raw")
+        for statement in raw_statements(market)[0]:
+            con.execute(statement)
+        bars = [table for table in TABLES if table.serves == "price bars"]
+        dates = " union all ".join(f"select {identifier(table.key[1])} as day from {table.view}" for table in bars)
+        return con.execute(f"select min(day), max(day) from ({dates}) where day <= current_date").fetchall()[0]
 
 
 def default_cuts(warehouse: Path) -> list[datetime.date]:

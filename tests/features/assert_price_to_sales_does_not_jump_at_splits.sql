@@ -81,7 +81,9 @@ around_events as (
 
 )
 
-select *
+select
+    *,
+    'prices and counts are not on one basis: correct basis_date in basis.csv, the split, or spin_offs.csv' as finding
 
 from around_events
 

@@ -3,6 +3,12 @@
 {% test stored_like(model, to) %}
 
 select
+    case
+        when here.security_id is null or there.security_id is null then 'one has rows that the other has not'
+        else
+            'other rows, or in another order: windows are over () in the order in which the rows are read, without'
+            || ' partition by or order by, and a join does not keep it'
+    end as finding,
     here.security_id,
     here.as_of_date,
     there.security_id as security_id_there,

@@ -5,7 +5,8 @@
 
 select
     universe,
-    value as sector
+    value as sector,
+    'no security of this market is ever in it, or it is spelt in another way' as finding
 
 from {{ ref('universes') }}
 

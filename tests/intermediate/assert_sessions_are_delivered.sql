@@ -63,7 +63,8 @@ compared as (
 select
     session_date,
     names,
-    names_before
+    names_before,
+    'bars of this session are missing: deliver them, or their names are carried at their last price' as finding
 
 from compared
 

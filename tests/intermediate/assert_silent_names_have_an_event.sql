@@ -8,7 +8,8 @@ select
     spells.security_id,
     spells.ticker,
     spells.last_session_index,
-    spells.market_end_index - spells.last_session_index as silent_sessions
+    spells.market_end_index - spells.last_session_index as silent_sessions,
+    'silent without an event that ends it, and carried at its last price: deliver the event if it is dead' as finding
 
 from {{ ref('int_spells') }} as spells
 

@@ -6,7 +6,8 @@
 
 select
     {{ plain_symbol('ticker') }} as symbol,
-    list(distinct ticker order by ticker) as spellings
+    list(distinct ticker order by ticker) as spellings,
+    'taken for as many securities: write the ticker one way in all price files, unless they are several' as finding
 
 from {{ ref('int_spells') }}
 

@@ -17,8 +17,11 @@ listed as (
 )
 
 select
-    active.alpha_name as active_spec,
-    listed.alpha_name as listed_alpha
+    coalesce(active.alpha_name, listed.alpha_name) as alpha_name,
+    case
+        when listed.alpha_name is null then 'active in seeds/alpha_specs.csv, missing in var active_alphas'
+        else 'in var active_alphas, without an active row in seeds/alpha_specs.csv'
+    end as finding
 
 from active
 full join listed on active.alpha_name = listed.alpha_name

@@ -5,7 +5,16 @@ select
     alpha_name,
     task,
     label,
-    horizon_days
+    horizon_days,
+    calibration,
+    case
+        when calibration <> 'none' and task not in ('classification', 'multiclass')
+            then 'only probabilities are calibrated: calibration none, or another task'
+        else
+            'the label of this task over horizon_days is '
+            || case task when 'classification' then 'outperform_' when 'multiclass' then 'updown_' else 'fwd_ret_' end
+            || horizon_days || 'd, or one of events'
+    end as finding
 from {{ ref('alpha_specs') }}
 where
     label not in (

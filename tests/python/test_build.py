@@ -6,6 +6,7 @@ The warehouse is that of newcomer.py, built once for all files that read it.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -52,8 +53,20 @@ def test_build_is_green_and_says_where_the_marts_are(house):
     assert " PASS unique_key_" in house.first.stdout
     assert "::test_" not in house.first.stdout
     assert str(house.database) in house.first.stdout
-    assert "rebalance --strategy kairos_production" in house.first.stdout
     assert "net_sharpe" in house.first.stdout
+
+
+def test_what_comes_next_can_be_typed_as_it_is_printed(house):
+    """In a shell that knows nothing of the build: another market's files and trials would be taken for this one's."""
+    (line,) = [line for line in house.first.stdout.splitlines() if "rebalance --strategy" in line]
+    command = line.split("   ")[0]
+    for name in ("MARKET", "DB", "STATE"):
+        assert f"KAIROS_{name}={house.environment[f'KAIROS_{name}']} " in command
+    bare = {"PATH": os.environ["PATH"], "KAIROS_WORKERS": "1"}
+    done = subprocess.run(command, shell=True, env=bare, cwd=ROOT, capture_output=True, text=True, check=True)
+    written = ROOT / "trades" / house.market.name
+    assert f"written to {written}" in done.stdout
+    shutil.rmtree(written)
 
 
 def test_no_published_mart_is_empty(house):

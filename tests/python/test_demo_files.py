@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from kairos import machine
 from kairos.demo import files, inventory, realism, vendors
 from kairos.demo.files import write_market
 from kairos.demo.registry import enrol
-from kairos.errors import SpecError
+from kairos.errors import OutputError, SpecError
 
 SUMMED = ["revenue", "netinc", "ncfo", "capex", "depamor", "ncf"]
 
@@ -66,10 +67,18 @@ def test_a_group_does_not_depend_on_the_others():
 
 
 def test_impossible_sizes_are_refused_and_leave_nothing(tmp_path):
-    for size in ({"securities": 5}, {"securities": 50_000}, {"years": 0}, {"years": 60}, {"signal": -1.0}):
-        with pytest.raises(SpecError, match=str(next(iter(size.values())))):
-            write_market(tmp_path / "market", **size)
+    wrong = {"securities": (5, 50_000), "years": (0, 60, math.nan), "signal": (-1.0, 1e9, math.nan), "seed": (-4,)}
+    for name, values in wrong.items():
+        for value in values:
+            with pytest.raises(SpecError, match=rf"got {value}\. Choose another --{name}"):
+                write_market(tmp_path / "market", **{name: value})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_says_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file/market cannot be written: .*--out"):
+        write_market(tmp_path / "file" / "market", 10, 1)
 
 
 def test_a_folder_of_the_users_own_is_not_replaced(tmp_path):

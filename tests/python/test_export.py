@@ -137,6 +137,12 @@ def test_what_is_not_there_is_answered_with_what_is(warehouse, tmp_path, capsys,
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_a_folder_that_cannot_be_written_says_so(warehouse, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["export", "ml_alpha_ridge_5d", "--out", str(tmp_path / "file")]) == 1
+    assert re.search(r"ml_alpha_ridge_5d_.*\.parquet cannot be written: .*--out", capsys.readouterr().err)
+
+
 def test_an_alpha_without_a_value_is_said_to_have_none(warehouse, tmp_path, capsys):
     exported(tmp_path, "ml_alpha_ridge_5d")
     assert "None of" not in capsys.readouterr().out

@@ -102,3 +102,16 @@ def test_stored_like_returns_places_whose_keys_differ(rows, differences):
     there = "(select unnest([1, 1, 2]) as security_id, unnest([1, 2, 1]) as as_of_date)"
     found = findings("stored_like", rows, "security_id integer, as_of_date integer", to=there)
     assert len(found) == differences
+    assert all(("partition by" in row[0]) == (None not in (row[1], row[3])) for row in found)
+
+
+def test_a_listed_ticker_that_nobody_delivers_is_named():
+    """Of the universe that makes the members; spellings of a share class are one."""
+    con = sql_model.database(__name__)
+    rows = [("mine", "list", t) for t in ("AAPL", "APPL", "brk.b")] + [("other", "list", "MSTF"), ("mine", "type", "x")]
+    con.execute("create or replace table universes (universe varchar, kind varchar, value varchar)")
+    con.executemany("insert into universes values (?, ?, ?)", rows)
+    con.execute("create or replace table int_spells as select unnest(['AAPL', 'BRK-B']) as ticker")
+    text = (sql_model.ROOT / "tests/intermediate/assert_listed_tickers_are_delivered.sql").read_text()
+    found = con.sql(sql_model.rendered(text, member_universe="mine")).fetchall()
+    assert [row[:2] for row in found] == [("mine", "APPL")]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kairos.cli import parser
+from kairos.raw import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
@@ -94,7 +95,7 @@ def test_every_sql_file_opens_with_what_it_is(models):
             head = path.read_text().split("-#}")[0]
             if not head.startswith("{#-") or "Grain" not in head:
                 wrong.append(name)
-    assert not wrong
+    assert not wrong, f"they do not open with {{#- what it is. Grain: one row per ... -#}}: {wrong}"
 
 
 def test_marts_are_contracted_public_and_described(models):
@@ -126,6 +127,23 @@ def test_whatever_staging_refuses_is_shown(models):
     kept_apart = {name for name in models if re.match("stg_.*__quarantined", name)}
     assert kept_apart
     assert kept_apart <= shown, f"name them in int_quarantine.sql: {sorted(kept_apart - shown)}"
+
+
+def test_tickers_without_bars_are_counted_in_every_file_that_has_tickers():
+    """A vendor's table that unpriced_tickers does not list would lose rows without a word; prices, who the securities
+    are and the vendor's own market values have nothing to lose.
+    """
+    counted = set(re.findall(r"\('(\w+)', '(\w+)',", (ROOT / "models/monitoring/unpriced_tickers.sql").read_text()))
+    exempt = {("sharadar", name) for name in ("sfp", "tickers", "daily")}
+    named = {
+        (table.vendor, table.name)
+        for table in TABLES
+        if table.vendor != "market"
+        and not table.serves
+        and {column.name.lower() for column in table.columns} & {"ticker", "symbol", "symbolcode"}
+    }
+    assert not named - counted - exempt, f"list them in unpriced_tickers.sql: {sorted(named - counted - exempt)}"
+    assert not counted - named, f"unpriced_tickers.sql lists what kairos/raw.py has not: {sorted(counted - named)}"
 
 
 def test_every_table_has_a_key_test_or_says_why_not(manifest, models):
@@ -231,7 +249,10 @@ def test_every_feature_is_described_where_it_stands(models):
         name = row["feature_name"]
         for model in ["features"] if row["alias_of"] else ["features", f"feat_{row['feature_family']}"]:
             if not models[model]["columns"].get(name, {}).get("description", "").strip():
-                wrong.append(f"{name} in {models[model]['patch_path'].split('//')[-1]}")
+                patch = (
+                    models[model]["patch_path"] or f"models/features/_features__{row['feature_family']}.yml, to make"
+                )
+                wrong.append(f"{name} in {patch.split('//')[-1]}")
     assert not wrong, f"features without a description: {wrong}"
 
 
@@ -262,7 +283,10 @@ def test_what_the_lookahead_proof_compares_has_a_date(models):
 def test_the_page_of_features_lists_the_registry():
     """docs/features.md has a line for every feature and alias and no other (python -m kairos.docs_features)."""
     listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/features.md").read_text(), flags=re.M)
-    assert sorted(listed) == sorted(row["feature_name"] for row in _rows("feature_registry"))
+    registered = {row["feature_name"] for row in _rows("feature_registry")}
+    assert not registered - set(listed), f"no line in docs/features.md: {sorted(registered - set(listed))}"
+    assert not set(listed) - registered, f"in docs/features.md, not registered: {sorted(set(listed) - registered)}"
+    assert len(listed) == len(registered), "a feature has two lines in docs/features.md"
 
 
 def test_active_alphas_match_the_specs():

@@ -162,6 +162,13 @@ def test_what_is_not_there_is_answered_with_what_is(arguments, message, learned,
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_a_folder_that_cannot_be_written_says_so(learned, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KAIROS_DB", str(learned["warehouse"]))
+    (tmp_path / "file").write_text("")
+    assert main(["models", "export", "a_ridge", "--out", str(tmp_path / "file")]) == 1
+    assert re.search(r"a_ridge_.*\.skops cannot be written: .*--out", capsys.readouterr().err)
+
+
 def test_a_warehouse_without_fits_says_what_to_do(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("KAIROS_DB", str(tmp_path / "kairos.duckdb"))
     assert main(["models", "export", "a_ridge"]) == 1

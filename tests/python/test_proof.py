@@ -156,9 +156,11 @@ def test_cuts_by_default_lie_where_a_leak_would_show(proof):
 def test_a_cut_is_a_session(proof, tmp_path):
     with pytest.raises(ProofError, match="2023-01-08 is none"):
         prove(proof.market, tmp_path, [datetime.date(2023, 1, 8)])
-    with pytest.raises(
-        ProofError, match="shuffled is no attack; there are deleted, scrambled, restated, resplit, resp"
-    ):
+    for outside in (datetime.date(1999, 1, 5), datetime.date(2031, 1, 2)):
+        with pytest.raises(ProofError, match=f"nothing to compare at {outside}: bars of the market go from 20"):
+            prove(proof.market, tmp_path, [IN_SEASON, outside])
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProofError, match="shuffled is no attack; there are deleted, scrambled, restated, resplit, "):
         prove(proof.market, tmp_path, [IN_SEASON], attacks=["deleted", "shuffled"])
 
 

@@ -326,6 +326,10 @@ def test_each_attack_is_made_once_and_one_that_finds_nothing_is_said(tmp_path, m
             work.mkdir(parents=True)
             return work / "kairos.duckdb"
 
+    (tmp_path / "yahoo").mkdir()
+    days = (CUT, CUT + datetime.timedelta(days=1))
+    bars = "".join(f"A,{day},1,2,1,1.5,1.4,100\n" for day in days)
+    (tmp_path / "yahoo/prices.csv").write_text(f"ticker,Date,Open,High,Low,Close,Adj Close,Volume\n{bars}")
     rows = proof.prove(
         tmp_path, tmp_path / "work", [CUT, CUT], attacks=["deleted", "resplit", "deleted"], builder=Built()
     )
@@ -444,6 +448,8 @@ def test_a_proof_is_kept_whatever_it_found(tmp_path, monkeypatch, capsys):
     assert cli.main(["prove", "--cut", str(CUT), "--attack", "resplit"]) == 1
     assert asked == [([CUT], ["resplit"], "state_before")]
     assert "THE PROOF FAILS: 2 cells" in capsys.readouterr().out
+    assert cli.main(["prove", "--cut", str(CUT), "--work", str(tmp_path / "yahoo/prices.csv/builds")]) == 1
+    assert "Name another with --work" in capsys.readouterr().err
     kept = state.read(tmp_path / "state", "proof_results", PROOFS).to_pylist()
     assert [(row["column_name"], row["rows_different"]) for row in kept] == [("x", 2), (ROW, 0)]
     assert {row["code_version"] for row in kept} == {Builder().code_version}

@@ -20,7 +20,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 from kairos import machine, state
-from kairos.backtest.adhoc import finished, open_warehouse
+from kairos.backtest.adhoc import finished, open_warehouse, state_of
 from kairos.cli import main
 from kairos.errors import MarketError, PublishError
 from kairos.publish import DATABASE, KEEP, declared_marts, publish
@@ -313,6 +313,26 @@ def test_a_green_dbt_build_publishes_with_unit_tests_and_without(small, capfd):
     assert "Published 2 marts" in capfd.readouterr().out
     assert len(build("--select", "fct_a")[1]) == 2
     assert "Not published: a selected build" in capfd.readouterr().out
+
+
+def test_commands_add_to_the_state_that_the_warehouse_was_built_from(small, tmp_path, monkeypatch, capsys):
+    """A build is told its market in front of the command, and the command after it is not: a trial in the ledger of
+    another market is missing in its own."""
+    _, build = small
+    assert build()[0]
+    assert state_of(tmp_path / "w.duckdb") == tmp_path / "state"
+    monkeypatch.delenv("KAIROS_STATE")
+    said = rf"built from the market {tmp_path}/market and its state {tmp_path}/state, but .* the state state/market:"
+    with pytest.raises(MarketError, match=rf"{said} .* KAIROS_STATE={tmp_path}/state, or build"):
+        state_of(tmp_path / "w.duckdb")
+    assert build()[0]
+    assert state_of(tmp_path / "w.duckdb") == tmp_path / "project/state/market"
+    monkeypatch.delenv("KAIROS_MARKET")
+    for command in (["backtest", "--strategy", "a"], ["models", "promote", "a", "1", "--why", "b"]):
+        assert main([*command]) == 1
+        said = capsys.readouterr().err
+        assert "name the state state/demo" in said and f"Run it with KAIROS_MARKET={tmp_path}/market, or build" in said
+    assert not (tmp_path / "project/state/demo").exists()
 
 
 def test_a_mart_that_cannot_be_copied_is_named_and_leaves_nothing(small, capfd, tmp_path):

@@ -6,6 +6,8 @@ import datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from kairos import raw
@@ -402,6 +404,26 @@ def test_a_missing_column_is_named_with_the_ones_found(tmp_path):
     assert "yahoo/prices.csv lacks 'Adj Close', 'Volume'" in said
     assert "Its columns are 'ticker', 'Date', 'Open', 'High', 'Low', 'close'." in said
     assert "Rename or add what is missing." in said
+
+
+@pytest.mark.parametrize("second", ["Close", "close", '" CLOSE "'])
+def test_two_columns_of_one_name_are_refused(tmp_path, second):
+    """One may be adjusted and the other as traded. Two that nobody reads are nobody's concern."""
+    lines = [f"{line},{x}" for line, x in zip(BARS.splitlines(), (f"{second},x,x", "9,9,9", "9,9,9"), strict=True)]
+    write(tmp_path, "yahoo/prices.csv", "\ufeff" + "\n".join(lines))
+    assert "yahoo/prices.csv has 2 columns of one name ('Close', '" in refusal(tmp_path)
+    write(tmp_path, "yahoo/prices.csv", "\n".join([lines[0].replace(f",{second},x", ",other,x"), *lines[1:]]))
+    assert rows(tmp_path, 'select "Close" from raw.yahoo__prices') == [(1.5,), (1.6,)]
+
+
+def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
+    (tmp_path / "yahoo").mkdir()
+    columns = [*PRICES.strip().split(","), "close"]
+    table = pa.table([["A"], ["2020-01-02"], *([[1.0]] * 7)], names=columns)
+    pq.write_table(table, tmp_path / "yahoo/prices.parquet")
+    assert "yahoo/prices.parquet has 2 columns of one name ('Close', 'close'" in refusal(tmp_path)
+    pq.write_table(table.drop_columns("close"), tmp_path / "yahoo/prices.parquet")
+    assert rows(tmp_path, 'select "Close" from raw.yahoo__prices') == [(1.0,)]
 
 
 def test_a_wholly_wrong_column_is_named_with_count_example_and_cure(market):

@@ -25,7 +25,7 @@ from kairos.backtest.schemas import SUMMARIES, WALKS
 from kairos.backtest.tape import make_tape
 from kairos.backtest.trials import append_trials, read_trials, trial
 from kairos.backtest.walks import summarise, summary_of, walk_strategies
-from kairos.errors import KairosError, MarketError, RuinError, SpecError, StateError
+from kairos.errors import KairosError, MarketError, OutputError, RuinError, SpecError, StateError
 
 
 def seed(name: str) -> list[dict]:
@@ -97,7 +97,26 @@ def test_the_trade_list_is_printed_and_written(built, monkeypatch, tmp_path, cap
     assert tuple(rows[0]) == rebalance.COLUMNS
     for row in rows:
         assert any(line.startswith(row["ticker"]) and row["side"] in line for line in printed.splitlines())
-    assert "to be filled on" in printed and "rank" in printed
+    assert "to be filled on" in printed and "rank" in printed and "has passed" not in printed
+    assert rebalance.main(parser.parse_args(["--strategy", "kairos_production"])) == 0
+    assert "has passed: the market's files have nothing newer" in capsys.readouterr().out
+
+
+def test_a_trade_list_that_cannot_be_written_leaves_no_part_of_it(built, tmp_path, monkeypatch):
+    """Half a list of trades looks like a whole one, and may be sent."""
+    trades = rebalance.rebalance(built, "kairos_production")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"kairos_production_.*\.csv cannot be written: .*correct the folder"):
+        trades.write(tmp_path / "file" / "mine")
+    before = trades.write(tmp_path / "mine").read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(csv.DictWriter, "writerows", full)
+    with pytest.raises(OutputError, match="No space left"):
+        trades.write(tmp_path / "mine")
+    assert [path.read_bytes() for path in (tmp_path / "mine").iterdir()] == [before]
 
 
 def test_a_date_without_a_decision_names_the_nearest(built):
