@@ -18,8 +18,9 @@ from __future__ import annotations
 import csv
 import glob
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -40,6 +41,8 @@ WANTED = {
     "INTEGER": "a whole number",
     "DATE": "a date",
 }
+# what the column is called in which DuckDB says from which of several files a row is; no vendor's is
+READ_FROM = "_kairos_read_from"
 # the end of a text that says a moment in UTC
 UTC = "(Z|[+-]00(:?00)?)$"
 CURES = {
@@ -591,20 +594,14 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
     served = {table.serves: 0 for table in TABLES if table.serves}
     try:
         for table in TABLES:
-            selects, rows = [], 0
-            for path in files[table]:
-                try:
-                    select, rows_of_file = _select_of_file(connection, table, path, market_dir)
-                except MarketError as error:
-                    problems.append(str(error))
-                    continue
-                if rows_of_file == 0:
-                    notices.append(f"{path.relative_to(market_dir)} has the right columns and no rows.")
-                selects.append(select)
-                rows += rows_of_file
+            shown = _show_files(connection, table, files[table], market_dir, problems)
+            notices += [f"{file.label} has the right columns and no rows." for file in shown if file.rows == 0]
             if table.serves:
-                served[table.serves] += rows
-            selects = selects or [_select_of_nothing(table)]
+                served[table.serves] += sum(file.rows for file in shown)
+            alike: dict[tuple, list[Shown]] = {}
+            for file in shown:
+                alike.setdefault((file.reader, file.described, file.columns), []).append(file)
+            selects = [_select_of_files(table, group) for group in alike.values()] or [_select_of_nothing(table)]
             statements.append(f"create or replace view {table.view} as\n" + "\nunion all by name\n".join(selects))
         for need in [need for need, rows in served.items() if not rows and not problems]:
             names = [str(path.relative_to(market_dir)) for t in TABLES if t.serves == need for path in files[t]]
@@ -622,12 +619,15 @@ def raw_statements(market_dir: Path) -> tuple[list[str], list[str]]:
 def _files_view(files: dict[Table, list[Path]], market_dir: Path) -> str:
     """The view raw.market__files: vendor, table_name, dataset and file of everything that is read."""
     rows = [
-        f"select {literal(table.vendor)} as vendor, {literal(table.name)} as table_name, "
-        f"{literal(f'{table.vendor}/{path.stem}')} as dataset, {literal(str(path.relative_to(market_dir)))} as file"
+        (table.vendor, table.name, f"{table.vendor}/{path.stem}", str(path.relative_to(market_dir)))
         for table, paths in files.items()
         for path in paths
     ]
-    return "create or replace view raw.market__files as\n" + "\nunion all\n".join(rows)
+    values = ",\n    ".join(f"({', '.join(map(literal, row))})" for row in rows)
+    return (
+        f"create or replace view raw.market__files as\nselect *\nfrom (\n    values\n    {values}\n)"
+        " as files (vendor, table_name, dataset, file)"
+    )
 
 
 def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
@@ -658,8 +658,8 @@ def _find_files(market_dir: Path) -> tuple[dict[Table, list[Path]], list[str]]:
             else:
                 files[table].append(path)
     for table, paths in files.items():
-        stems = [path.stem.lower() for path in paths]
-        for stem in sorted({s for s in stems if stems.count(s) > 1}):
+        stems = Counter(path.stem.lower() for path in paths)
+        for stem in sorted(stem for stem, times in stems.items() if times > 1):
             names = " and ".join(p.name for p in paths if p.stem.lower() == stem)
             notices.append(f"{table.vendor}/: {names} are both read; rows they share are quarantined as duplicates.")
     for need in sorted({table.serves for table in TABLES} - {""}):
@@ -690,28 +690,86 @@ def _select_of_nothing(table: Table) -> str:
     return f"select\n    {columns},\n    {marks}\nwhere false"
 
 
-def _select_of_file(
-    connection: duckdb.DuckDBPyConnection, table: Table, path: Path, market_dir: Path
-) -> tuple[str, int]:
-    """The select that shows one file, and its number of rows; raises MarketError when it cannot be used."""
+@dataclass(frozen=True)
+class Opened:
+    """A file that can be opened: its path, that below the market's directory, DuckDB's table function for it with its
+    options, and the physical columns with their types."""
+
+    path: Path
+    label: str
+    reader: tuple[str, tuple[str, ...]]
+    described: tuple[tuple[str, str], ...]
+
+    @property
+    def source(self) -> str:
+        """What stands behind `from`."""
+        return _call(self.reader, literal(glob.escape(str(self.path))))
+
+    def shown(self, table: Table) -> dict[Column, tuple[str, str]]:
+        """The physical column, name and type, of each declared one that is there."""
+        physical = {name.strip().lower(): (name, type_.upper()) for name, type_ in self.described}
+        return {column: physical[name] for column in table.columns if (name := column.find(physical)) is not None}
+
+
+@dataclass(frozen=True)
+class Shown(Opened):
+    """A file that can be used: also what makes the declared columns and _row_error of it, and its number of rows."""
+
+    columns: tuple[str, ...]
+    rows: int
+
+
+# rows of a file and, for each column, how many values are given and how many of those are readable
+Counts = tuple[int, dict[Column, tuple[int, int]]]
+
+
+def _show_files(
+    connection: duckdb.DuckDBPyConnection, table: Table, paths: list[Path], market_dir: Path, problems: list[str]
+) -> list[Shown]:
+    """How the files of a table are to be shown; what makes one unusable is added to the problems."""
+    opened: list[Opened | MarketError] = []
+    for path in paths:
+        try:
+            opened.append(_open(connection, table, path, market_dir))
+        except MarketError as error:
+            opened.append(error)
+    counted = _counts_of_many(connection, table, [file for file in opened if isinstance(file, Opened)])
+    shown = []
+    for file in opened:
+        try:
+            if isinstance(file, MarketError):
+                raise file
+            shown.append(_show(connection, table, file, counted.get(file) or _counts(connection, table, file)))
+        except MarketError as error:
+            problems.append(str(error))
+    return shown
+
+
+def _open(connection: duckdb.DuckDBPyConnection, table: Table, path: Path, market_dir: Path) -> Opened:
+    """A file with its physical columns; raises MarketError when it cannot be read or a required column is missing."""
     label = str(path.relative_to(market_dir))
     _refuse_other_formats(label, table, path)
-    reader = _reader(path)
+    file = Opened(path, label, _reader(path), ())
     try:
-        described = connection.execute(f"describe select * from {reader}").fetchall()
+        described = connection.execute(f"describe select * from {file.source}").fetchall()
     except duckdb.Error as error:
         raise _unreadable(label, error) from error
-    physical = {str(name).strip().lower(): (str(name), str(type_).upper()) for name, type_, *_ in described}
     _refuse_columns_of_one_name(connection, label, table, path)
-    missing = [c.name for c in table.columns if c.is_required and c.find(physical) is None]
-    if missing:
+    file = replace(file, described=tuple((str(name), str(type_)) for name, type_, *_ in described))
+    shown = file.shown(table)
+    if missing := [column.name for column in table.columns if column.is_required and column not in shown]:
         raise MarketError(
             f"{label} lacks {_listed(missing)}, which {table.vendor}'s table {table.name} must have. Its columns are "
-            f"{_listed([name for name, _ in physical.values()])}. Rename or add what is missing."
+            f"{_listed([name for name, _ in file.described])}. Rename or add what is missing."
         )
-    shown = {column: physical[name] for column in table.columns if (name := column.find(physical)) is not None}
-    rows, readable = _counts(connection, label, reader, shown)
-    _refuse_wrong_types(connection, label, reader, shown, rows, readable)
+    return file
+
+
+def _show(connection: duckdb.DuckDBPyConnection, table: Table, file: Opened, counts: Counts) -> Shown:
+    """How a file is to be shown; raises MarketError for columns of which no given value can be read."""
+    rows, readable = counts
+    shown = file.shown(table)
+    _refuse_wrong_types(connection, file.label, file.source, shown, rows, readable)
     columns, errors = [], []
     for column in table.columns:
         if column not in shown or (rows and readable[column][0] == 0 and not _is_castable(shown[column][1], column)):
@@ -726,12 +784,28 @@ def _select_of_file(
                 f"{literal(f' is not {_wanted(type_, column)}')} end"
             )
     error = f"nullif(concat_ws('; ', {', '.join(errors)}), '')" if errors else "null::varchar"
-    marks = [
-        f"{literal(f'{table.vendor}/{path.stem}')} as _dataset",
-        f"{literal(label)} as _file",
-        f"{error} as _row_error",
-    ]
-    return "select\n    " + ",\n    ".join(columns + marks) + f"\nfrom {reader}", rows
+    return Shown(
+        file.path, file.label, file.reader, file.described, columns=(*columns, f"{error} as _row_error"), rows=rows
+    )
+
+
+def _select_of_files(table: Table, files: list[Shown]) -> str:
+    """The select that shows files of the same columns.
+
+    They are read by one call: of a union of one select each DuckDB's planner took 70 seconds for 500 files, and four
+    times as long for twice as many, in every query that read them.
+    """
+    first = files[0]
+    *columns, error = first.columns
+    if len(files) == 1:
+        dataset, file, source = literal(f"{table.vendor}/{first.path.stem}"), literal(first.label), first.source
+    else:
+        name = f"parse_filename({READ_FROM}, 'forward_slash')"
+        dataset = f"{literal(table.vendor + '/')} || {name}[:-{len(first.path.suffix) + 1}]"
+        file = f"{literal(first.label.removesuffix(first.path.name))} || {name}"
+        source = _read_together(files, ",\n    ")
+    marks = [f"{dataset} as _dataset", f"{file} as _file", error]
+    return "select\n    " + ",\n    ".join([*columns, *marks]) + f"\nfrom {source}"
 
 
 def _refuse_columns_of_one_name(connection: duckdb.DuckDBPyConnection, label: str, table: Table, path: Path) -> None:
@@ -801,25 +875,57 @@ def _other_format(start: bytes, line: str) -> str:
     return ""
 
 
-def _counts(
-    connection: duckdb.DuckDBPyConnection, label: str, reader: str, shown: dict[Column, tuple[str, str]]
-) -> tuple[int, dict[Column, tuple[int, int]]]:
+def _counts_of_many(connection: duckdb.DuckDBPyConnection, table: Table, files: list[Opened]) -> dict[Opened, Counts]:
+    """_counts() of each of several CSV files with the same columns, in one pass over them: of a small file the query
+    costs more than the reading. Where one of them cannot be read all are left out.
+    """
+    alike: dict[tuple, list[Opened]] = {}
+    for file in files:
+        if file.source.startswith("read_csv"):
+            alike.setdefault((file.reader, file.described), []).append(file)
+    found = {}
+    for group in (group for group in alike.values() if len(group) > 1):
+        asked, counts = _counted(table, group[0])
+        query = f"select {READ_FROM}, {', '.join(counts)} from {_read_together(group)} group by {READ_FROM}"
+        try:
+            rows = {place: row for place, *row in connection.execute(query).fetchall()}
+        except duckdb.Error:
+            continue
+        if rows.keys() <= {str(file.path) for file in group}:
+            # nothing is said of a file without rows
+            none = [0] * len(counts)
+            found |= {file: _as_counts(asked, file, table, rows.get(str(file.path), none)) for file in group}
+    return found
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, table: Table, file: Opened) -> Counts:
     """Rows of a file and, for each column that may not fit its type, (values given, values readable), in one pass."""
+    asked, counts = _counted(table, file)
+    try:
+        row = connection.execute(f"select {', '.join(counts)} from {file.source}").fetchall()[0]
+    except duckdb.Error as error:
+        raise _unreadable(file.label, error) from error
+    return _as_counts(asked, file, table, row)
+
+
+def _counted(table: Table, file: Opened) -> tuple[list[Column], list[str]]:
+    """The columns that may not fit their types, and what to select: the rows, two counts for each, and others."""
+    shown = file.shown(table)
     asked = [c for c, (_, type_) in shown.items() if _can_fail(type_, c) or not _is_castable(type_, c)]
-    counts = []
+    counts = ["count(*)"]
     for column in asked:
         name, type_ = shown[column]
         counts.append(f"count({_given(name, type_)})")
         counts.append(f"count({_cast(name, type_, column)})" if _is_castable(type_, column) else "0")
-    if reader.startswith("read_csv"):  # text that is not UTF-8 shows only when it is read
+    if file.source.startswith("read_csv"):  # text that is not UTF-8 shows only when it is read
         counts += [f"count({identifier(name)})" for c, (name, _) in shown.items() if c not in asked]
-    try:
-        row = connection.execute(f"select {', '.join(['count(*)', *counts])} from {reader}").fetchall()[0]
-    except duckdb.Error as error:
-        raise _unreadable(label, error) from error
-    return row[0], {c: (row[1 + 2 * i], row[2 + 2 * i]) for i, c in enumerate(asked)} | {
-        c: (row[0], row[0]) for c in shown if c not in asked
-    }
+    return asked, counts
+
+
+def _as_counts(asked: list[Column], file: Opened, table: Table, row: Sequence[int]) -> Counts:
+    """What _counted() selected, by column; where nothing was asked, all values are given and readable."""
+    said = {column: (row[1 + 2 * i], row[2 + 2 * i]) for i, column in enumerate(asked)}
+    return row[0], {column: said.get(column, (row[0], row[0])) for column in file.shown(table)}
 
 
 def _refuse_wrong_types(
@@ -936,17 +1042,20 @@ def _unreadable(label: str, error: duckdb.Error) -> MarketError:
     return MarketError(f"{label} cannot be read: {said} {cure}")
 
 
-def _reader(path: Path) -> str:
-    """The table function that reads one file; text columns stay text until they are cast."""
-    place = literal(glob.escape(str(path)))
+def _reader(path: Path) -> tuple[str, tuple[str, ...]]:
+    """The table function that reads a file, and its options; text columns stay text until they are cast."""
     if path.suffix.lower() == ".parquet":
-        return f"read_parquet({place})"
+        return "read_parquet", ()
     header = _first_line(path)
     delimiter = _delimiter(header)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in _header(header, delimiter))
-    return (
-        f"read_csv({place}, auto_detect=false, header=true, delim='{delimiter}', quote='\"', escape='\"', "
-        f"columns={{{columns}}})"
+    return "read_csv", (
+        "auto_detect=false",
+        "header=true",
+        f"delim='{delimiter}'",
+        "quote='\"'",
+        "escape='\"'",
+        f"columns={{{columns}}}",
     )
 
 
@@ -954,6 +1063,18 @@ def _first_line(path: Path) -> str:
     """The first line of a text file, without its end and the mark of its encoding."""
     with path.open(encoding="utf-8", errors="replace") as file:
         return file.readline().lstrip("\ufeff").rstrip("\r\n")
+
+
+def _call(reader: tuple[str, tuple[str, ...]], places: str, *further: str) -> str:
+    """A call of the table function with its options."""
+    function, options = reader
+    return f"{function}({', '.join([places, *options, *further])})"
+
+
+def _read_together(files: Sequence[Opened], separator: str = ", ") -> str:
+    """A call that reads several files of one reader, with the path of each in column READ_FROM."""
+    places = separator.join(literal(glob.escape(str(file.path))) for file in files)
+    return _call(files[0].reader, f"[{places}]", f"filename = '{READ_FROM}'")
 
 
 def _delimiter(line: str) -> str:

@@ -191,19 +191,28 @@ unfinished as (
 
 ),
 
+-- looked for session by session: an as-of join against few rows reads all prices anew for each of them
+resumptions as (
+
+    select
+        *,
+        due_index + unnest(range({{ late + 1 }})) as step_index
+    from unfinished
+
+),
+
 resumed as (
 
     select
-        unfinished.as_of_date,
-        unfinished.security_id,
-        prices.session_index as resumed_index,
-        case
-            when prices.session_index <= unfinished.due_index + {{ late }} then prices.open_tr / unfinished.entry_tr
-        end as reopened
+        resumptions.as_of_date,
+        resumptions.security_id,
+        min(prices.session_index) as resumed_index,
+        arg_min_null(prices.open_tr / resumptions.entry_tr, prices.session_index) as reopened
 
-    from unfinished
-    asof inner join prices
-        on unfinished.security_id = prices.security_id and unfinished.due_index <= prices.session_index
+    from resumptions
+    inner join prices
+        on resumptions.security_id = prices.security_id and resumptions.step_index = prices.session_index
+    group by resumptions.as_of_date, resumptions.security_id
 
 ),
 

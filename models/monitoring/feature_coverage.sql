@@ -86,6 +86,7 @@ snapshots as (
 
 ),
 
+-- by date: quantiles gather a list for each, and rows that come date after date fill one at a time
 knowing as (
 
     select
@@ -112,6 +113,7 @@ knowing as (
     where
         {{ same_rows(['universe', 'fundamentals']) }}
         and universe.is_member
+    order by universe.as_of_date
 
 ),
 

@@ -40,6 +40,7 @@
 {%- for column in served if column not in needs and column not in ['as_of_date', 'security_id', 'known_at'] -%}
 {%- do exceptions.raise_compiler_error(model.name ~ ' does not know what ' ~ column ~ ' needs') -%}
 {%- endfor %}
+{%- set no_reason, any_other, not_yet_known, not_on_the_list = 0, 1, 2, 3 %}
 
 with
 
@@ -65,15 +66,54 @@ words as (
 
 ),
 
+served as (
+
+    select
+        fundamental.as_of_date,
+        fundamental.security_id,
+        {%- for feature in needs %}
+        {{ feature }} is not null as {{ feature }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+
+    from {{ ref('feat_fundamental') }} as fundamental
+    positional join {{ ref('feat_relative') }} as relative
+
+    where {{ same_rows(['fundamental', 'relative']) }}
+
+),
+
+-- what is asked of a word, in a byte: a join that carries the words themselves holds them all in memory
+reasons as (
+
+    select
+        reasons.as_of_date,
+        reasons.security_id,
+        {%- for feature in needs %}
+        case
+            when reasons.{{ feature }} is null then {{ no_reason }}
+            when not coalesce(list_contains(words.known_words, reasons.{{ feature }}), true) then {{ not_on_the_list }}
+            when reasons.{{ feature }} = 'not_yet_known' then {{ not_yet_known }}
+            else {{ any_other }}
+        end::utinyint as {{ feature }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+
+    from {{ ref('int_fundamental_null_reasons') }} as reasons
+
+    cross join words
+
+),
+
 counted as (
 
     select
         {%- for feature, statements in needs.items() %}
         count(*) filter (
-            where (served.{{ feature }} is not null) = (reasons.{{ feature }} is not null)
-            or not coalesce(list_contains(words.known_words, reasons.{{ feature }}), true)
+            where served.{{ feature }} = (coalesce(reasons.{{ feature }}, {{ no_reason }}) <> {{ no_reason }})
+            or reasons.{{ feature }} = {{ not_on_the_list }}
             or (
-                reasons.{{ feature }} = 'not_yet_known'
+                reasons.{{ feature }} = {{ not_yet_known }}
                 {%- for statement in statements %}
                 and {{ statement }} <= prices.decided_at
                 {%- endfor %}
@@ -82,31 +122,20 @@ counted as (
         {%- endfor %}
         count(*) as counted_rows
 
-    from (
-        select
-            fundamental.*,
-            relative.* exclude (as_of_date, security_id, known_at)
-
-        from {{ ref('feat_fundamental') }} as fundamental
-        positional join {{ ref('feat_relative') }} as relative
-
-        where {{ same_rows(['fundamental', 'relative']) }}
-    ) as served
+    from served
 
     inner join {{ ref('int_prices') }} as prices
         on
             served.security_id = prices.security_id
             and served.as_of_date = prices.as_of_date
 
-    left join {{ ref('int_fundamental_null_reasons') }} as reasons
+    left join reasons
         on
             served.security_id = reasons.security_id
             and served.as_of_date = reasons.as_of_date
 
     left join first_known
         on served.security_id = first_known.security_id
-
-    cross join words
 
 ),
 

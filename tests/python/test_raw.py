@@ -96,6 +96,54 @@ def test_several_files_of_a_table_are_one_table_each_with_its_own_dataset(market
     assert found == [("yahoo/prices", 2, 300.0), ("yahoo/prices_spy", 1, 7.0)]
 
 
+def test_files_of_the_same_columns_are_read_by_one_call(market):
+    # a union of one select per file cost the planner the square of their number, in every query that read them
+    for ticker in "BCDE":
+        write(market, f"yahoo/prices_{ticker}.csv", BARS.replace("\nA,", f"\n{ticker},"))
+    write(
+        market, "yahoo/prices_F.csv", "ticker;Date;Open;High;Low;Close;Adj Close;Volume\nF;2020-01-02;1;2;1;1.5;1.4;9\n"
+    )
+    write(market, "yahoo/prices_G.csv", PRICES)
+    view = next(statement for statement in raw_statements(market)[0] if "raw.yahoo__prices as" in statement)
+    assert view.count("read_csv(") == 2
+    assert rows(
+        market, "select ticker, _dataset, _file, count(*) from raw.yahoo__prices group by all order by all"
+    ) == [
+        ("A", "yahoo/prices", "yahoo/prices.csv", 2),
+        *((ticker, f"yahoo/prices_{ticker}", f"yahoo/prices_{ticker}.csv", 2) for ticker in "BCDE"),
+        ("F", "yahoo/prices_F", "yahoo/prices_F.csv", 1),
+    ]
+    assert "yahoo/prices_G.csv has the right columns and no rows." in notices(market)
+
+
+def test_files_of_the_same_columns_may_have_odd_names(tmp_path):
+    odd = tmp_path / "it's a [market] *"
+    names = ["prices", "prices 'é' [1]", "prices.of.2020", "prices*"]
+    for name in names:
+        write(odd, f"yahoo/{name}.csv", BARS)
+    bar = "select 'A' as ticker, '2020-01-02' as Date, " + ", ".join(
+        f'1 as "{x}"' for x in PRICES.strip().split(",")[2:]
+    )
+    for number in (1, 2):
+        write_parquet(tmp_path, f"prices_{number}.parquet", f"{bar} union all {bar}")
+        (tmp_path / f"prices_{number}.parquet").rename(odd / f"yahoo/prices_{number}.parquet")
+    names += ["prices_1", "prices_2"]
+    found = rows(odd, "select _dataset, _file, count(*) from raw.yahoo__prices group by all")
+    assert {(dataset, file.rsplit(".", 1)[0], count) for dataset, file, count in found} == {
+        (f"yahoo/{name}", f"yahoo/{name}", 2) for name in names
+    }
+    assert len(found) == len(names)
+
+
+def test_one_bad_file_among_files_of_the_same_columns_is_named(market):
+    for ticker in "BCD":
+        write(market, f"yahoo/prices_{ticker}.csv", BARS.replace("\nA,", f"\n{ticker},"))
+    write(market, "yahoo/prices_C.csv", PRICES + "C,2020-01-02,1,2,1,much,1.4,100\n")
+    assert "yahoo/prices_C.csv: column 'Close' should be a number" in refusal(market)
+    write(market, "yahoo/prices_C.csv", PRICES + "C,2020-01-02,1,2,1\n")
+    assert refusal(market).startswith("yahoo/prices_C.csv cannot be read")
+
+
 def test_columns_in_other_order_and_case_and_further_columns_do_not_matter(tmp_path):
     write(
         tmp_path,

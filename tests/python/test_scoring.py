@@ -171,6 +171,15 @@ def test_what_a_fit_said_of_the_same_values_is_kept(learned, tmp_path, monkeypat
     assert said == [f"{n} of them say is as it was" for n in (0, 0, 5, 10, 5, 0, 0)]
 
 
+def test_values_that_several_alphas_are_asked_about_are_digested_once(learned, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAIROS_WORKERS", "1")
+    digested = []
+    monkeypatch.setattr("kairos.scoring._digest_of_values", lambda question: digested.append(question) or "the same")
+    scores_of(learned, kept=Kept(tmp_path))
+    assert len(digested) == len(STARTS)  # five alphas on one set of features
+    assert scores_of(learned, kept=Kept(tmp_path)).equals(scores_of(learned))
+
+
 def test_kept_scores_of_another_fit_are_not_taken(learned, tmp_path, monkeypatch):
     monkeypatch.setenv("KAIROS_WORKERS", "1")
     scores_of(learned, kept=Kept(tmp_path))
