@@ -283,6 +283,30 @@ def test_a_plan_for_other_prices_stops_a_family(market):
     assert market.differences() == []
 
 
+def test_a_family_made_of_tables_that_were_not_digested_stops(market):
+    """A table is made otherwise for a try, a family of it, and then the table as it was: the digests are those of
+    before the try, and a family that went by them would keep what it was made of meanwhile.
+    """
+    market.rules = []
+    market.build(-36)
+    past = f"timestamp '{market.dates[-140]}'"
+    with duckdb.connect(str(market.warehouse), read_only=True) as con:
+        named = f"select min(security_id) from given.int_insider_steps where effective_at < {past}"
+        (name,) = con.sql(f"{named} and security_id in {tuple(market.names)}").fetchall()[0]
+    for table, change, moment, said in (
+        ("int_prices", "high = high * 1.01", "as_of_date", "int_prices, int_returns, int_universe"),
+        ("int_insider_steps", "net_count = net_count + 1", "effective_at", "int_insider_steps"),
+    ):
+        market.say(table, f"update cut set {change} where security_id = {name} and {moment} < {past}")
+        market.write(-36)
+        market.rules = []
+        market.change("drop table features.feat_price; drop table features.feat_alternative")
+        with pytest.raises(ProofError, match=rf"feat_price: other rows stand in {said} than .* int_feature_digests\+"):
+            market.make(["int_universe", "int_returns", "feat_price", "feat_alternative"])
+        market.build(-36)
+        assert market.differences() == [], table
+
+
 @pytest.mark.chaos
 def test_what_a_killed_load_left_is_no_part_of_the_state(market):
     """DuckDB writes beside the file, under a name that it then changes."""
