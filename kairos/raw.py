@@ -1033,7 +1033,8 @@ def _table(vendor: str, name: str) -> Table:
 
 def _unreadable(label: str, error: duckdb.Error) -> MarketError:
     """The message for a file that DuckDB cannot read."""
-    said = _plain(" ".join(line.strip() for line in str(error).splitlines()[:3] if line.strip())[:300])
+    lines = str(error).split("\nLINE ")[0].splitlines()[:3]  # without the query that read it
+    said = _plain(" ".join(line.strip() for line in lines if line.strip())[:300])
     cure = (
         "Write it again as Parquet."
         if label.lower().endswith(".parquet")

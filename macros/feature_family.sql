@@ -80,6 +80,20 @@
     {%- if asked[4] != asked[5] -%}
         {{ exceptions.raise_compiler_error(model.name ~ ": int_prices ends on " ~ asked[5] ~ ", and int_feature_digests was built for prices that end on " ~ asked[4] ~ ". Build what lies between as well: dbt build -s int_prices+") }}
     {%- endif -%}
+    {#- where the digests are made first, by this build, they are of what stands there; and what is said of the rows of all
+        families need not be said of each -#}
+    {%- set made_first = ['model.kairos.int_feature_digests'] + ([] if is_rows else ['model.kairos.int_feature_rows']) -%}
+    {%- if not made_first | select('in', selected_resources) | list -%}
+        {%- set inputs = {} -%}
+        {%- for name in feature_inputs() -%}
+            {%- do inputs.update({name: rows_relation.incorporate(path={'identifier': name})}) -%}
+        {%- endfor -%}
+        {%- set digests = rows_relation.incorporate(path={'identifier': 'int_feature_digests'}) -%}
+        {%- set changed = run_query(feature_inputs_changed(inputs, digests)).rows[0][0] -%}
+        {%- if changed -%}
+            {{ exceptions.raise_compiler_error(model.name ~ ": other rows stand in " ~ changed ~ " than int_feature_digests was built for. Build that as well: dbt build -s int_feature_digests+") }}
+        {%- endif -%}
+    {%- endif -%}
     {%- set version, previous_version, new_sessions, renewed_names = asked[0], asked[1], asked[2], asked[3] | int -%}
     {%- set before = built_from(this) -%}
     {#- the order of rows: the full build it goes back to, and how many batches have come since -#}

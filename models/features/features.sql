@@ -54,4 +54,7 @@ from {{ ref('int_feature_rows') }} as listed
 {% for family in families -%}
 positional join {{ ref('feat_' ~ family) }} as {{ family }}
 {% endfor -%}
-where {{ same_rows(['listed'] + families) }}
+-- behind a window rows come in order; without one chunks of a few rows (the batch of a day) wait while large ones go by
+qualify
+    lag(listed.security_id, 1, 0) over () is not null
+    and {{ same_rows(['listed'] + families) }}

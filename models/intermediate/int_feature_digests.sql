@@ -5,9 +5,8 @@
     int_returns and int_universe (together bars), the steps of statements and owners, int_market_series, int_sessions; the
     table itself. -#}
 
-{%- set steps = [
-    'int_fundamental_steps', 'int_insider_steps', 'int_short_interest_steps', 'int_institutional_holdings_steps',
-] %}
+{%- set inputs = {} %}
+{%- for name in feature_inputs() %}{% do inputs.update({name: ref(name)}) %}{% endfor %}
 {#- a larger share of names with a changed past, or of rows out of order, makes a full refresh the cheaper way -#}
 {%- set names_renewed_at_most = 0.1 %}
 {%- set rows_appended_at_most = 0.25 %}
@@ -62,50 +61,7 @@ market_end as (
 
 hashed as (
 
-    select
-        'bars' as input,
-        prices.security_id,
-        prices.known_at as read_from,
-        hash(prices, returns, universe) as row_hash
-
-    from {{ ref('int_prices') }} as prices
-    positional join {{ ref('int_returns') }} as returns
-    positional join {{ ref('int_universe') }} as universe
-
-    where {{ same_rows(['prices', 'returns', 'universe']) }}
-
-    {%- for relation in steps %}
-
-    union all
-
-    select
-        '{{ relation }}' as input,
-        security_id,
-        effective_at as read_from,
-        hash({{ relation }}) as row_hash
-
-    from {{ ref(relation) }}
-    {%- endfor %}
-
-    union all
-
-    select
-        'int_market_series' as input,
-        0 as security_id,
-        as_of_date::timestamp as read_from,
-        hash(int_market_series) as row_hash
-
-    from {{ ref('int_market_series') }}
-
-    union all
-
-    select
-        'int_sessions' as input,
-        0 as security_id,
-        session_date::timestamp as read_from,
-        hash(session_date, is_month_end) as row_hash
-
-    from {{ ref('int_sessions') }}
+    {{ feature_row_hashes(inputs) | indent }}
 
 ),
 

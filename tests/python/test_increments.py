@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kairos.dbt_plugin import set_storage
 from kairos.demo import write_market
 from kairos.errors import ProofError
 from kairos.proof.build import Builder
@@ -281,6 +283,59 @@ def test_a_plan_for_other_prices_stops_a_family(market):
         market.make(["feat_price"])
     market.build(-34)
     assert market.differences() == []
+
+
+def test_a_family_made_of_tables_that_were_not_digested_stops(market):
+    """A table is made otherwise for a try, a family of it, and then the table as it was: the digests are those of
+    before the try, and a family that went by them would keep what it was made of meanwhile.
+    """
+    market.rules = []
+    market.build(-36)
+    past = f"timestamp '{market.dates[-140]}'"
+    with duckdb.connect(str(market.warehouse), read_only=True) as con:
+        named = f"select min(security_id) from given.int_insider_steps where effective_at < {past}"
+        (name,) = con.sql(f"{named} and security_id in {tuple(market.names)}").fetchall()[0]
+    for table, change, moment, said in (
+        ("int_prices", "high = high * 1.01", "as_of_date", "int_prices, int_returns, int_universe"),
+        ("int_insider_steps", "net_count = net_count + 1", "effective_at", "int_insider_steps"),
+    ):
+        market.say(table, f"update cut set {change} where security_id = {name} and {moment} < {past}")
+        market.write(-36)
+        market.rules = []
+        market.change("drop table features.feat_price; drop table features.feat_alternative")
+        with pytest.raises(ProofError, match=rf"feat_price: other rows stand in {said} than .* int_feature_digests\+"):
+            market.make(["int_universe", "int_returns", "feat_price", "feat_alternative"])
+        market.build(-36)
+        assert market.differences() == [], table
+
+
+def test_the_collector_keeps_the_order_of_rows_behind_a_small_batch(market, tmp_path):
+    """A batch of fewer rows than DuckDB cares to pass on by themselves, and a larger one: whoever joins features by
+    position, in the build that added the second, would find them the other way round.
+    """
+    market.rules = []
+    market.build(-36)
+    warehouse = shutil.copy(market.warehouse, tmp_path)  # views name the catalog, which is the file's name
+    tables = [f"{market.nodes[name].schema}.{name}" for name in market.tables]
+    with duckdb.connect(warehouse) as con:  # as a full refresh stores them
+        set_storage(con)
+        for table in tables:
+            con.execute(f"create or replace table {table} as from {table}")
+    for days_later, dates in ((1000, 1), (2000, 9)):
+        con = duckdb.connect(warehouse)
+        set_storage(con)
+        for table in tables:
+            con.execute(
+                f"insert into {table} select * replace (as_of_date + {days_later} as as_of_date) from {table}"
+                f" where as_of_date = any({[str(day) for day in market.dates[-36 - dates:-36]]}::date[])"
+                " order by security_id, as_of_date"
+            )
+        (apart,) = con.sql(
+            """select count(*) from features.features as here positional join intermediate.int_feature_rows as there
+            where here.security_id is distinct from there.security_id or here.as_of_date is distinct from there.as_of_date"""
+        ).fetchall()[0]
+        con.close()
+        assert apart == 0
 
 
 @pytest.mark.chaos
