@@ -792,7 +792,7 @@ def _show(connection: duckdb.DuckDBPyConnection, table: Table, file: Opened, cou
 def _select_of_files(table: Table, files: list[Shown]) -> str:
     """The select that shows files of the same columns.
 
-    They are read by one call: of a union of one select each DuckDB's planner took 70 seconds for 500 files, and four
+    They are read by one call: of a union of one select each DuckDB's planner took 70 seconds for 500 files, and three
     times as long for twice as many, in every query that read them.
     """
     first = files[0]
