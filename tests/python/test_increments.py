@@ -332,7 +332,7 @@ def test_the_collector_keeps_the_order_of_rows_behind_a_small_batch(market, tmp_
             )
         (apart,) = con.sql(
             """select count(*) from features.features as here positional join intermediate.int_feature_rows as there
-            where here.security_id is distinct from there.security_id or here.as_of_date is distinct from there.as_of_date"""
+            where (here.security_id, here.as_of_date) is distinct from (there.security_id, there.as_of_date)"""
         ).fetchall()[0]
         con.close()
         assert apart == 0
