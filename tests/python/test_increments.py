@@ -327,7 +327,7 @@ def test_the_collector_keeps_the_order_of_rows_behind_a_small_batch(market, tmp_
         for table in tables:
             con.execute(
                 f"insert into {table} select * replace (as_of_date + {days_later} as as_of_date) from {table}"
-                f" where as_of_date = any({[str(day) for day in market.dates[-36 - dates:-36]]}::date[])"
+                f" where as_of_date = any({[str(day) for day in market.dates[-36 - dates : -36]]}::date[])"
                 " order by security_id, as_of_date"
             )
         (apart,) = con.sql(
