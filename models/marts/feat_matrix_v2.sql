@@ -78,7 +78,7 @@ matrix as (
     from features
     positional join named
 
-    -- both are the rows of int_feature_rows, or one of the two has an error for it; behind a window, as in the collector
+    -- both are the rows of int_feature_rows, or one has an error for it; behind a window, as in the collector
     qualify
         row_number() over () > 0
         and {{ same_rows(['features', 'named'], first_may_end=true) }}
