@@ -1,6 +1,7 @@
 {#- The first seed's feature matrix under the name its users know: every registered feature and the classifier's score.
     Its columns follow feature_registry, so the contract is left to the registry test and not repeated here. Rows come in
-    the order of int_feature_rows, in which the features stand: sorting them by date costs as much as writing them.
+    the order of int_feature_rows, in which the features stand, but for batches of a few rows that builds have added:
+    sorting them costs as much as writing them.
     Grain: one row per (ticker, date). Source: features, ml_alphas. -#}
 
 {{ config(materialized='view', contract={'enforced': false}) }}
@@ -78,10 +79,8 @@ matrix as (
     from features
     positional join named
 
-    -- both are the rows of int_feature_rows, or one has an error for it; behind a window, as in the collector
-    qualify
-        row_number() over () > 0
-        and {{ same_rows(['features', 'named'], first_may_end=true) }}
+    -- both are the rows of int_feature_rows, or one of the two has an error for it
+    where {{ same_rows(['features', 'named'], first_may_end=true) }}
 
 )
 
