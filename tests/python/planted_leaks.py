@@ -112,7 +112,7 @@ LEAKS = (
         TRADES_AT_ONCE,
         Proof(
             "stg_sharadar__insider_transactions int_insider_deliveries int_insider_transactions int_insider_steps"
-            " feat_alternative",
+            " int_feature_digests feat_alternative",
             "feat_alternative",
             attack="restated",
         ),
