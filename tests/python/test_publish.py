@@ -338,7 +338,8 @@ def test_commands_add_to_the_state_that_the_warehouse_was_built_from(small, tmp_
 def test_the_places_of_a_warehouse_are_named_as_a_shell_takes_them(tmp_path, monkeypatch):
     """With blanks in them, and with the state where a variable names another: without it that would hold again."""
     with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
-        con.execute("create schema raw; create table raw.built_from as select 'my market/a' as market, 'state/a' as state")
+        con.execute("create schema raw")
+        con.execute("create table raw.built_from as select 'my market/a' as market, 'state/a' as state")
     monkeypatch.delenv("KAIROS_STATE", raising=False)
     monkeypatch.setenv("KAIROS_MARKET", "market/b")
     with pytest.raises(MarketError, match=r"Run it with KAIROS_MARKET='my market/a', or build"):
