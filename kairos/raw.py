@@ -812,8 +812,8 @@ def _refuse_columns_of_one_name(connection: duckdb.DuckDBPyConnection, label: st
     """Raise MarketError where two columns have a name that the table reads: DuckDB would call the second Close_1, and
     the first would be taken without a word."""
     if path.suffix.lower() == ".parquet":
-        schema = connection.execute(f"select name from parquet_schema({literal(glob.escape(str(path)))})").fetchall()
-        names = [str(name) for (name,) in schema[1:]]
+        query = f"select name, coalesce(num_children, 0) from parquet_schema({literal(glob.escape(str(path)))})"
+        names = _top_level(connection.execute(query).fetchall())
     else:
         line = _first_line(path)
         names = next(csv.reader([line], delimiter=_delimiter(line)), [])
@@ -826,6 +826,19 @@ def _refuse_columns_of_one_name(connection: duckdb.DuckDBPyConnection, label: st
                 f"{label} has {len(twice)} columns of one name ({_listed(twice)}; capitals and blanks around it do not"
                 " count), so which of them is meant cannot be told. Keep one and rename or remove the others."
             )
+
+
+def _top_level(schema: Sequence[tuple[str, int]]) -> list[str]:
+    """Names of a Parquet file's columns, without the fields inside them: of all elements, each before its children, the
+    root's children."""
+    names, inside = [], 0
+    for name, children in schema[1:]:
+        if inside:
+            inside -= 1
+        else:
+            names.append(str(name))
+        inside += children
+    return names
 
 
 def _refuse_other_formats(label: str, table: Table, path: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +110,9 @@ def state_of(warehouse: Path) -> Path:
     market, state = market_of(warehouse) or (None, machine.from_root(configured))
     if state == machine.from_root(configured):
         return configured
-    places = f"KAIROS_MARKET={market}"
-    if state != f"state/{Path(market).name}":
-        places += f" KAIROS_STATE={state}"
+    places = f"KAIROS_MARKET={shlex.quote(market)}"
+    if state != f"state/{Path(market).name}" or os.environ.get("KAIROS_STATE"):
+        places += f" KAIROS_STATE={shlex.quote(state)}"
     raise MarketError(
         f"{warehouse} was built from the market {market} and its state {state}, but the settings name the state"
         f" {machine.from_root(configured)}: what this command adds would be told of another market. Run it with"

@@ -314,8 +314,9 @@ def _first(con: duckdb.DuckDBPyConnection, key: list[str], column: str, test: st
 def _differs(column: str, type_: str, floor: float | None = None) -> str:
     """SQL: whether the two sides of a column differ in any bit, or, with a floor, by more than NEAR."""
     w, a = f"{column}__w", f"{column}__a"
-    if floor is not None:  # of NULL and of a NaN on one side only the distance is NULL and NaN, which is above all
-        return f"({w} is distinct from {a} and coalesce(abs({a} - {w}) > {NEAR} * (abs({w}) + {floor!r}), true))"
+    if floor is not None:  # a NULL, a NaN or an infinity on one side alone is as far as can be
+        far = f"not isfinite({w}) or not isfinite({a}) or abs({a} - {w}) > {NEAR} * (abs({w}) + {floor!r})"
+        return f"({w} is distinct from {a} and coalesce({far}, true))"
     if type_ == "DOUBLE":
         return (
             f"(({w} is distinct from {a}) or ({w} = 0 and signbit({w}) <> signbit({a}))"

@@ -474,6 +474,10 @@ def test_where_last_digits_move_features_alone_are_compared_and_by_their_size(tm
     assert differences(compare(whole, near, [FACTS], CUT, "resplit")) == {"facts.x": 2}
     assert differences(compare(whole, other, [FACTS], CUT, "resplit_odd")) == {"facts.x": 2}
     assert differences(compare(whole, lost, [FACTS], CUT, "resplit_odd")) == {"facts.x": 1}
+    for odd in ("'nan'::double", "'inf'::double", "'-inf'::double"):
+        strange = warehouse(tmp_path / odd, facts(f"100;{odd};2"))
+        for pair in ((whole, strange), (strange, whole)):
+            assert differences(compare(*pair, [FACTS], CUT, "resplit_odd")) == {"facts.x": 1}, odd
     elsewhere = [warehouse(tmp_path / f"ml_{len(sql)}", sql.replace("features.", "ml.")) for sql in (first, far)]
     fits = dataclasses.replace(FACTS, schema="ml")
     assert differences(compare(*elsewhere, [fits], CUT, "resplit")) == {"facts.x": 2}

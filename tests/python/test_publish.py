@@ -335,6 +335,20 @@ def test_commands_add_to_the_state_that_the_warehouse_was_built_from(small, tmp_
     assert not (tmp_path / "project/state/demo").exists()
 
 
+def test_the_places_of_a_warehouse_are_named_as_a_shell_takes_them(tmp_path, monkeypatch):
+    """With blanks in them, and with the state where a variable names another: without it that would hold again."""
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as con:
+        con.execute("create schema raw")
+        con.execute("create table raw.built_from as select 'my market/a' as market, 'state/a' as state")
+    monkeypatch.delenv("KAIROS_STATE", raising=False)
+    monkeypatch.setenv("KAIROS_MARKET", "market/b")
+    with pytest.raises(MarketError, match=r"Run it with KAIROS_MARKET='my market/a', or build"):
+        state_of(tmp_path / "w.duckdb")
+    monkeypatch.setenv("KAIROS_STATE", "state/b")
+    with pytest.raises(MarketError, match=r"Run it with KAIROS_MARKET='my market/a' KAIROS_STATE=state/a, or build"):
+        state_of(tmp_path / "w.duckdb")
+
+
 def test_a_mart_that_cannot_be_copied_is_named_and_leaves_nothing(small, capfd, tmp_path):
     """A view that fails when it is read passes its build. The last version stays, alone."""
     project, build = small

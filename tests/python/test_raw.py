@@ -470,8 +470,11 @@ def test_two_columns_of_one_name_are_refused_in_parquet_too(tmp_path):
     table = pa.table([["A"], ["2020-01-02"], *([[1.0]] * 7)], names=columns)
     pq.write_table(table, tmp_path / "yahoo/prices.parquet")
     assert "yahoo/prices.parquet has 2 columns of one name ('Close', 'close'" in refusal(tmp_path)
-    pq.write_table(table.drop_columns("close"), tmp_path / "yahoo/prices.parquet")
+    inside = pa.array([{"close": [{"date": 2.0}], "High": {"low": 3.0}}])  # fields of a column are no columns
+    pq.write_table(table.drop_columns("close").add_column(0, "seen", inside), tmp_path / "yahoo/prices.parquet")
     assert rows(tmp_path, 'select "Close" from raw.yahoo__prices') == [(1.0,)]
+    pq.write_table(table.add_column(0, "seen", inside), tmp_path / "yahoo/prices.parquet")
+    assert "yahoo/prices.parquet has 2 columns of one name ('Close', 'close'" in refusal(tmp_path)
 
 
 def test_a_wholly_wrong_column_is_named_with_count_example_and_cure(market):
