@@ -57,6 +57,8 @@ def prove(
         raise ProofError(f"{', '.join(wrong)} is no attack; there are {', '.join(ATTACKS)}.")
     if cuts:  # the builds would take minutes to find out
         first, last = _span_of_bars(market)
+        if first is None:
+            raise ProofError(f"No price bar of {market} is dated today or before: there is nothing to compare.")
         if wrong := [str(cut) for cut in cuts if not first <= cut < last]:
             raise ProofError(
                 f"There is nothing to compare at {', '.join(wrong)}: bars of the market go from {first} to {last}, and"
@@ -86,8 +88,8 @@ def selectors(attack: str) -> list[str]:
     return [f"+path:models/{layer}" for layer in NEAR_LAYERS.get(attack, ())]
 
 
-def _span_of_bars(market: Path) -> tuple[datetime.date, datetime.date]:
-    """First and last date of any vendor's price bars, today at the latest."""
+def _span_of_bars(market: Path) -> tuple[datetime.date | None, datetime.date | None]:
+    """First and last date of any vendor's price bars, today at the latest; None where all lie in the future."""
     with duckdb.connect() as con:
         con.execute("create schema raw")
         for statement in raw_statements(market)[0]:

@@ -339,6 +339,15 @@ def test_each_attack_is_made_once_and_one_that_finds_nothing_is_said(tmp_path, m
         proof.prove(tmp_path, tmp_path / "again", [CUT], attacks=["resplit"], builder=Built())
 
 
+def test_a_market_of_the_future_has_no_cut(tmp_path):
+    (tmp_path / "yahoo").mkdir()
+    day = datetime.date.today() + datetime.timedelta(days=30)
+    bars = f"ticker,Date,Open,High,Low,Close,Adj Close,Volume\nA,{day},1,2,1,1.5,1.4,100\n"
+    (tmp_path / "yahoo/prices.csv").write_text(bars)
+    with pytest.raises(ProofError, match="is dated today or before"):
+        proof.prove(tmp_path, tmp_path / "work", [CUT])
+
+
 def test_what_is_seen_again_of_other_vendors(tmp_path):
     folder = tmp_path / "market"
     files = {
