@@ -17,7 +17,6 @@ from kairos.errors import MarketError, SpecError
 from kairos.settings import setting, setting_number
 
 FOLDER = "exports/ml_alpha_factors"
-ANOTHER_FOLDER = "Make room, or name another folder with --out."
 KEYS = ("as_of_date", "security_id")
 
 PANEL = """
@@ -93,9 +92,9 @@ def export_alpha(warehouse: Path, alpha: str, folder: Path, horizon: int | None 
         told = _metadata(connection, alpha, horizon, spec, factors, table)
     out = folder / f"{alpha}_{setting('member_universe')}_1d.parquet"
     described = out.with_name(f"{out.stem}_metadata.json")
-    with machine.whole_file(out, ANOTHER_FOLDER) as draft:
+    with machine.whole_file(out) as draft:
         pq.write_table(table, draft)
-    with machine.whole_file(described, ANOTHER_FOLDER) as draft:
+    with machine.whole_file(described) as draft:
         draft.write_text(json.dumps(told, indent=2, default=str) + "\n")
     return out, described
 

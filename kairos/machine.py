@@ -139,7 +139,7 @@ def _remove_unless_held(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(file: Path, cure: str) -> Iterator[Path]:
+def whole_file(file: Path, cure: str = "Make room, or name another folder with --out.") -> Iterator[Path]:
     """A path beside `file` to write to, which takes its name when all is written: half a list of trades looks whole.
 
     Args:

@@ -47,7 +47,7 @@ def export_fit(warehouse: Path, alpha_name: str, fold_id: str | None, folder: Pa
     told = json.dumps(_description(fit, [path.name for path in files]), indent=2) + "\n"
     files[folder / f"{stem}.json"] = told.encode()
     for file, content in files.items():
-        with machine.whole_file(file, "Make room, or name another folder with --out.") as draft:
+        with machine.whole_file(file) as draft:
             draft.write_bytes(content)
     return list(files)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from kairos.errors import ProofError
-from kairos.proof.attack import ATTACKS, attack_market
+from kairos.proof.attack import ATTACKS, FACTORS, attack_market
 from kairos.proof.build import Builder
 from kairos.proof.compare import NEAR_LAYERS, ProofRow, compare, read_models
 from kairos.raw import TABLES, raw_statements
@@ -21,9 +21,7 @@ from kairos.sql import identifier
 NO_SPLITS = "no name has a vendor of splits and a last bar after the cut, within its file's basis"
 WITHOUT = {
     "restated": "no file has a row of the 400 days before that could be published again",
-    "resplit": NO_SPLITS,
-    "resplit_odd": NO_SPLITS,
-}
+} | dict.fromkeys(FACTORS, NO_SPLITS)
 
 
 def prove(
